@@ -1,0 +1,1 @@
+"""How it runs: the embedded launcher, its server, and the automations."""

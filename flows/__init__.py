@@ -1,0 +1,1 @@
+"""Sentences: one file per flow, named as the register names the kind."""

@@ -1,0 +1,26 @@
+"""The kinds: one module each, named as the register writes it."""
+
+import pkgutil
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+
+from riskloop.risks import Kind
+
+
+@cache
+def kinds() -> Mapping[str, Kind]:
+    """Every kind there is, by name. A kind's module has Settings, METRICS, REMEDY, FORMS and measure()."""
+    found = {}
+    for entry in pkgutil.iter_modules(__path__):
+        module = import_module(f"{__name__}.{entry.name}")
+        found[entry.name] = Kind(
+            name=entry.name,
+            says=(module.__doc__ or "").strip().partition("\n")[0],
+            settings=module.Settings,
+            metrics=module.METRICS,
+            remedy=module.REMEDY,
+            forms=module.FORMS,
+            measure=module.measure,
+        )
+    return found

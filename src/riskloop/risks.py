@@ -1,0 +1,133 @@
+"""The register's meaning: who owns which risk, and what is configured against it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from riskloop.measurements import Metric, Observation
+from riskloop.thresholds import Threshold, Verdict
+
+LIKELIHOODS = ("low", "medium", "high")
+IMPACTS = ("low", "medium", "high", "critical")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlackChannel:
+    """A channel ID such as `C0123456789`, and the workspace whose token opens it (empty for the only one)."""
+
+    channel: str
+    workspace: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """A person or team of the register: how to mention them, and where they want to hear.
+
+    Args:
+        github: a login (`octo-lead`) or a team (`acme/qa`), without `@`; empty if none.
+        slack: a user ID (`U…`) or a user group ID (`S…`); empty if none.
+        repository: `owner/name` of the repository their issues go to; None for no issues.
+        channel: the Slack channel their messages go to; None for no messages.
+    """
+
+    name: str
+    github: str = ""
+    slack: str = ""
+    repository: str | None = None
+    channel: SlackChannel | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Risk:
+    """What can go wrong. The first owner is accountable; the others are told with them."""
+
+    id: str
+    title: str
+    category: str = ""
+    likelihood: str
+    impact: str
+    owners: tuple[Owner, ...]
+    status: str = "open"
+    contingency: str = ""
+    runbook: str = ""
+    sprint: str = ""
+    deferrable: str = ""
+    review: date | None = None
+
+    @property
+    def score(self) -> int:
+        """Likelihood (1 to 3) times impact (1 to 4): from 1 to 12."""
+        return (LIKELIHOODS.index(self.likelihood) + 1) * (IMPACTS.index(self.impact) + 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where a kind works.
+
+    Args:
+        project: the directory of the register, absolute: relative settings are below it.
+        state: our own directory, for mirrors and scratch space.
+        now: the moment the look stands for.
+    """
+
+    project: Path
+    state: Path
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A decision people may take from the Prefect UI: the flow to run, and what it does in a few words.
+
+    The flow takes the mitigation's id as its parameter `mitigation`.
+    """
+
+    flow: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What a mitigation does, as its module defines it.
+
+    Args:
+        name: as the register writes it, `fixture_drift`; also the module's and the flow's name.
+        says: the first sentence of the module's docstring.
+        settings: the pydantic model of its settings.
+        metrics: every metric it can report.
+        remedy: what a person can do about a breach, a sentence each.
+        forms: the decisions a person can take from the Prefect UI.
+        measure: look, change nothing; raises Unmeasurable.
+    """
+
+    name: str
+    says: str
+    settings: type[Any]
+    metrics: tuple[Metric, ...]
+    remedy: tuple[str, ...]
+    forms: tuple[Form, ...]
+    measure: Callable[[Any, Site], Observation]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mitigation:
+    """One configured action under a risk.
+
+    Args:
+        settings: an instance of the kind's settings model.
+        after: breaches in a row that open an incident.
+        resolve_after: good looks in a row that resolve it.
+        fail_run: the verdict from which the run itself fails, as a nightly CI job would; None for never.
+    """
+
+    id: str
+    kind: Kind
+    risk: Risk
+    settings: Any
+    thresholds: Mapping[str, Threshold]
+    after: int = 1
+    resolve_after: int = 1
+    fail_run: Verdict | None = None
+    enabled: bool = True

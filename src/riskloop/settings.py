@@ -1,0 +1,123 @@
+"""What the service is told through its environment: addresses, tokens, directories."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from riskloop.errors import Refused
+
+PREFIX = "RISKLOOP_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting; each is the environment variable `RISKLOOP_<NAME>`.
+
+    A secret may be given as `RISKLOOP_<NAME>_FILE` instead: a file whose content is the secret.
+
+    Args:
+        register: the register's file; `riskloop.yaml` in the working directory if not given.
+        state: our own directory; `.riskloop` beside the register if not given.
+        store_url: a SQLAlchemy URL of the store (secret); SQLite in the state directory if not given.
+        github_token: a token with metadata read and issues write (secret).
+        github_url: the API's base address; another for GitHub Enterprise.
+        slack_tokens: bot tokens by workspace (secret): `RISKLOOP_SLACK_TOKEN` is the workspace "",
+            `RISKLOOP_SLACK_TOKEN_ACME` the workspace "acme".
+        slack_webhook_url: an incoming webhook (secret), for workspaces without a bot token.
+        slack_url: the API's base address.
+        ui_url: where people reach the Prefect UI, for links.
+        allowed_roots: absolute directories outside the project that settings may name (`:` between them).
+        settle_seconds: how long after an attempt of unknown outcome to wait before looking for it.
+        write_interval_seconds: the least time between two writes to GitHub, or to one Slack channel.
+    """
+
+    register: Path
+    state: Path
+    store_url: SecretStr
+    github_token: SecretStr | None = None
+    github_url: str = "https://api.github.com"
+    slack_tokens: Mapping[str, SecretStr] = field(default_factory=dict)
+    slack_webhook_url: SecretStr | None = None
+    slack_url: str = "https://slack.com/api/"
+    ui_url: str = ""
+    allowed_roots: tuple[Path, ...] = ()
+    settle_seconds: float = 90.0
+    write_interval_seconds: float = 1.0
+
+    @property
+    def outbox(self) -> Path:
+        """Where the console channel writes previews."""
+        return self.state / "outbox"
+
+
+def read_settings(
+    environment: Mapping[str, str] = os.environ,
+    *,
+    register: Path | None = None,
+    state: Path | None = None,
+) -> Settings:
+    """Read every setting from the environment; the arguments, from the command line, come first.
+
+    Raises:
+        Refused: a value cannot be used, or the file of a secret cannot be read.
+    """
+    register = (register or Path(environment.get("RISKLOOP_REGISTER", "riskloop.yaml"))).absolute()
+    state = (state or Path(environment.get("RISKLOOP_STATE", register.parent / ".riskloop"))).absolute()
+    store_url = _secret(environment, "STORE_URL") or SecretStr(f"sqlite:///{state / 'riskloop.sqlite'}")
+    tokens = {}
+    for name in environment:
+        if name.startswith(f"{PREFIX}SLACK_TOKEN"):
+            workspace = name.removeprefix(f"{PREFIX}SLACK_TOKEN").removesuffix("_FILE").strip("_").lower()
+            token = _secret(environment, f"SLACK_TOKEN_{workspace.upper()}" if workspace else "SLACK_TOKEN")
+            if token:
+                tokens[workspace] = token
+    roots = environment.get("RISKLOOP_ALLOWED_ROOTS", "")
+    return Settings(
+        register=register,
+        state=state,
+        store_url=store_url,
+        github_token=_secret(environment, "GITHUB_TOKEN"),
+        github_url=environment.get("RISKLOOP_GITHUB_URL", "https://api.github.com").rstrip("/"),
+        slack_tokens=tokens,
+        slack_webhook_url=_secret(environment, "SLACK_WEBHOOK_URL"),
+        slack_url=environment.get("RISKLOOP_SLACK_URL", "https://slack.com/api/").rstrip("/") + "/",
+        ui_url=environment.get("RISKLOOP_UI_URL", "").rstrip("/"),
+        allowed_roots=tuple(Path(root) for root in roots.split(":") if root),
+        settle_seconds=_seconds(environment, "SETTLE_SECONDS", 90.0),
+        write_interval_seconds=_seconds(environment, "WRITE_INTERVAL_SECONDS", 1.0),
+    )
+
+
+def _secret(environment: Mapping[str, str], name: str) -> SecretStr | None:
+    value = environment.get(PREFIX + name)
+    file = environment.get(f"{PREFIX}{name}_FILE")
+    if file and not value:
+        try:
+            value = Path(file).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise Refused(
+                f"{PREFIX}{name}_FILE names {file}, which cannot be read ({error.strerror})",
+                rule="secret-file",
+                remedy="correct the path or its permissions",
+            ) from error
+    return SecretStr(value) if value else None
+
+
+def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:
+    value = environment.get(PREFIX + name)
+    if value is None:
+        return default
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 86_400:  # noqa: PLR2004
+        raise Refused(
+            f"{PREFIX}{name} is {value!r}",
+            rule="setting",
+            remedy="give a number of seconds from 0 to 86400",
+        )
+    return seconds

@@ -1,0 +1,1 @@
+"""Verbs: measure, assess, mitigate, notify; Prefect's policy and one call each."""
