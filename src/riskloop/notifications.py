@@ -27,7 +27,7 @@ class Reach:
     events: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Route:
     """One channel, and the place in it.
 
@@ -39,6 +39,27 @@ class Route:
 
     channel: str
     target: str
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The service and the place in it, the same whether it is reached, previewed or only posted to."""
+        if self.channel == "console":
+            service, _, place = self.target.partition(":")
+            return service, place
+        return self.channel.removesuffix("_webhook"), self.target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posting:
+    """What an incident has become in one channel.
+
+    Args:
+        reference: the issue's number, the Slack message's `ts`, the preview's file name.
+        url: where a person can read it; empty if the channel cannot say.
+    """
+
+    reference: str
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +135,7 @@ def routes(owners: tuple[Owner, ...], reach: Reach) -> tuple[Route, ...]:
         found.append(_route("github", accountable.repository, reachable=reach.github))
     if accountable.channel:
         workspace = accountable.channel.workspace
-        target = f"{workspace}/{accountable.channel.channel}" if workspace else accountable.channel.channel
+        target = accountable.channel.place
         if reach.webhook and workspace not in reach.slack:
             found.append(Route(channel="slack_webhook", target=target))
         else:

@@ -20,6 +20,11 @@ class SlackChannel:
     channel: str
     workspace: str = ""
 
+    @property
+    def place(self) -> str:
+        """The channel as routes and settings name it: `C0123`, or `workspace/C0123`."""
+        return f"{self.workspace}/{self.channel}" if self.workspace else self.channel
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
@@ -79,13 +84,16 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A decision people may take from the Prefect UI: the flow to run, and what it does in a few words.
+    """A decision people may take from the Prefect UI or the command line, and what it does in a few words.
 
-    The flow takes the mitigation's id as its parameter `mitigation`.
+    Args:
+        flow: the flow to run; it takes the mitigation's id as its parameter `mitigation`.
+        command: the same as a command, with `{mitigation}` where the id goes.
     """
 
     flow: str
     says: str
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

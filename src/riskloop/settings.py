@@ -29,6 +29,7 @@ class Settings:
         slack_webhook_url: an incoming webhook (secret), for workspaces without a bot token.
         slack_url: the API's base address.
         ui_url: where people reach the Prefect UI, for links.
+        prefect_api_url: a Prefect server shared with others, `http://host:4200/api`; our own if not given.
         allowed_roots: absolute directories outside the project that settings may name (`:` between them).
         settle_seconds: how long after an attempt of unknown outcome to wait before looking for it.
         write_interval_seconds: the least time between two writes to GitHub, or to one Slack channel.
@@ -43,6 +44,7 @@ class Settings:
     slack_webhook_url: SecretStr | None = None
     slack_url: str = "https://slack.com/api/"
     ui_url: str = ""
+    prefect_api_url: str = ""
     allowed_roots: tuple[Path, ...] = ()
     settle_seconds: float = 90.0
     write_interval_seconds: float = 1.0
@@ -85,6 +87,7 @@ def read_settings(
         slack_webhook_url=_secret(environment, "SLACK_WEBHOOK_URL"),
         slack_url=environment.get("RISKLOOP_SLACK_URL", "https://slack.com/api/").rstrip("/") + "/",
         ui_url=environment.get("RISKLOOP_UI_URL", "").rstrip("/"),
+        prefect_api_url=environment.get("RISKLOOP_PREFECT_API_URL", "").rstrip("/"),
         allowed_roots=tuple(Path(root) for root in roots.split(":") if root),
         settle_seconds=_seconds(environment, "SETTLE_SECONDS", 90.0),
         write_interval_seconds=_seconds(environment, "WRITE_INTERVAL_SECONDS", 1.0),

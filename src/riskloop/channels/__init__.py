@@ -4,20 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from riskloop.notifications import Facts
+from riskloop.notifications import Facts, Posting
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Posting:
-    """What an incident has become in one channel.
-
-    Args:
-        reference: the issue's number, the Slack message's `ts`, the preview's file name.
-        url: where a person can read it; empty if the channel cannot say.
-    """
-
-    reference: str
-    url: str = ""
+__all__ = ["Channel", "Parcel", "Posting"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,178 @@
+"""The state directory: who is running on it, and where its service is reached."""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from riskloop.errors import Refused
+
+_OURS = {"installation", "key", "lock", "logs", "prefect", "riskloop.sqlite", "service.json"}
+# A parent that was killed leaves its children up to ten seconds to end, and they hold the lock until then.
+_DYING = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A running service.
+
+    Args:
+        pid: the process that `riskloop up` started.
+        since: when, as ISO 8601 with its offset.
+        register: the register it serves.
+        api_url: the Prefect API; empty while it starts.
+        ui_url: where people reach the Prefect UI; empty while it starts.
+        deployments: the id of each deployment by the name of its flow, `fixture-drift`.
+    """
+
+    pid: int
+    since: str
+    register: str
+    api_url: str = ""
+    ui_url: str = ""
+    deployments: Mapping[str, str] = field(default_factory=dict)
+
+
+def prepare(state: Path) -> None:
+    """Make the state directory: for us alone, and kept out of version control by its own `.gitignore`.
+
+    Raises:
+        Refused: it cannot be made or written, or holds somebody else's files.
+    """
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        there = {path.name for path in state.iterdir()}
+        if there and not there & _OURS:
+            raise Refused(
+                f"{state} is not a state directory of ours: it holds {min(there)!r} and nothing we made",
+                rule="state-directory",
+                remedy="name a new or an empty directory with RISKLOOP_STATE",
+            )
+        ignore = state / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
+        (state / "logs").mkdir(exist_ok=True)
+        (state / "prefect").mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise Refused(
+            f"the state directory {state} cannot be made or written ({error.strerror})",
+            rule="state-directory",
+            remedy="let the user that runs riskloop write it, or name another with RISKLOOP_STATE",
+        ) from error
+
+
+@contextmanager
+def locked(state: Path, *, register: Path, now: datetime) -> Iterator[int]:
+    """Hold the state directory; the yielded descriptor is inherited by the children, who then hold it too.
+
+    Raises:
+        Refused: another `up` runs on this directory.
+    """
+    descriptor = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        _acquire(descriptor, state)
+        (state / "service.json").unlink(missing_ok=True)
+        service = Service(pid=os.getpid(), since=now.isoformat(timespec="seconds"), register=str(register))
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(asdict(service)).encode(), 0)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def announce(state: Path, *, api_url: str, ui_url: str, deployments: Mapping[str, str]) -> Service:
+    """Write where the service is reached, for the command line and for links; the caller holds the lock."""
+    holder = _read(state / "lock")
+    if holder is None:
+        raise Refused(
+            f"{state / 'lock'} was emptied by someone",
+            rule="state-directory",
+            remedy="leave the state directory to riskloop, and start again",
+        )
+    service = Service(
+        pid=holder.pid,
+        since=holder.since,
+        register=holder.register,
+        api_url=api_url,
+        ui_url=ui_url,
+        deployments=dict(deployments),
+    )
+    aside = state / "service.json.new"
+    aside.write_text(json.dumps(asdict(service)), encoding="utf-8")
+    aside.replace(state / "service.json")
+    return service
+
+
+def withdraw(state: Path) -> None:
+    """Say that the service is reached no more."""
+    (state / "service.json").unlink(missing_ok=True)
+
+
+def running_service(state: Path) -> Service | None:
+    """Say which service runs on this state directory; None if none does."""
+    try:
+        descriptor = os.open(state / "lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = _read(state / "lock")
+        if holder is None or not _alive(holder.pid):
+            return None
+        return _read(state / "service.json") or holder
+    else:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _acquire(descriptor: int, state: Path) -> None:
+    started = time.monotonic()
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waited = time.monotonic() - started
+            holder = _read(state / "lock")
+            # Someone who only asks holds it for an instant; the children of a dead one a little longer.
+            if waited > _DYING or (waited > 1 and holder is not None and _alive(holder.pid)):
+                raise _taken(state, holder) from None
+            time.sleep(0.1)
+        else:
+            return
+
+
+def _taken(state: Path, holder: Service | None) -> Refused:
+    service = _read(state / "service.json") or holder
+    if service is None:
+        who, remedy = "someone", "stop it, or give this one another directory with RISKLOOP_STATE"
+    else:
+        at = f", {service.ui_url}" if service.ui_url else ""
+        who = f"process {service.pid}, since {service.since}{at}"
+        remedy = f"use it, stop it with `kill {service.pid}`, or name another directory with RISKLOOP_STATE"
+    return Refused(f"riskloop already runs on {state} ({who})", rule="one-at-a-time", remedy=remedy)
+
+
+def _read(path: Path) -> Service | None:
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+        return Service(**content)
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,374 @@
+"""Runs everything on one machine: the Prefect server, the runner and its flows, and ends them together.
+
+The process that calls `up` imports nothing of Prefect: it starts two children, each with an environment of
+its own making, asks the server over its REST API, and holds a line to each that ends it if we die.
+"""
+
+import json
+import os
+import select
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from deployments.api import Api, Run
+from deployments.automations import ensure_automations
+from deployments.boot import end_orphans, repair
+from deployments.children import Child
+from deployments.directory import Service, announce, locked, prepare, running_service, withdraw
+from deployments.environment import runner_environment
+from deployments.offers import DESTRUCTIVE, packaged_list, slug
+from deployments.server import FIRST_PORT, choose_port, start_server, wait_until_ready
+from deployments.signals import Interruptions, interruptions
+from riskloop.errors import Refused, RiskloopError
+from riskloop.identity import read_identity
+from riskloop.settings import Settings
+
+FINE, COULD_NOT, OPEN = 0, 1, 3
+_SERVING_WITHIN = 120.0
+_RUNNER_GRACE = 13.0
+_HURRIED_GRACE = 4.0
+_SERVER_GRACE = 5.0
+_LOOK_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What is to be served, and how.
+
+    Args:
+        project: the register's `project`; its slug names the deployments.
+        deployments: the `prefect.yaml` to serve.
+        only: names in it; all if empty. A service for one task serves just what the task needs.
+    """
+
+    project: str
+    deployments: Path
+    only: tuple[str, ...] = ()
+
+
+def up(
+    settings: Settings,
+    *,
+    project: str,
+    once: bool = False,
+    status: Callable[[], str] = lambda: "",
+    say: Callable[[str], None] = lambda text: print(text, file=sys.stderr),  # noqa: T201 - talk is for people
+    deployments: Path | None = None,
+) -> int:
+    """Start the service, run what was never run, and stay until asked to end; or run everything once.
+
+    Args:
+        settings: where the register and the state are.
+        project: the register's `project`.
+        once: run every scheduled deployment once, then end.
+        status: what to show after the first runs, and again whenever a run has changed it.
+        say: tells the person something.
+        deployments: another `prefect.yaml` than the packaged one.
+
+    Returns:
+        0 all is fine, 1 something could not be run or ended unasked, 3 a run found a breach (with `once`).
+
+    Raises:
+        Refused: another service runs on this state directory, or a deployment is not ours.
+        RiskloopError: a part did not start.
+    """
+    wish = Wish(project=project, deployments=deployments or packaged_list())
+    with (
+        interruptions() as asked,
+        _started(settings, wish, asked=asked, catch_up=not once, say=say) as running,
+    ):
+        if running is None:
+            return FINE
+        say(f"Prefect UI: {running.service.ui_url}")
+        runs = running.first_runs(once=once)
+        finished = running.wait_for(runs)
+        if text := status():
+            say(text)
+        if once:
+            return COULD_NOT if asked.heard() else verdict(finished)
+        return running.stay(status=status, shown=text)
+
+
+@contextmanager
+def service(
+    settings: Settings,
+    *,
+    project: str,
+    only: Sequence[str] = (),
+    say: Callable[[str], None] = lambda _text: None,
+    deployments: Path | None = None,
+) -> Iterator[Service]:
+    """Give the service that runs on the state directory, or, if none does, one for the length of the block.
+
+    Args:
+        only: names in `prefect.yaml` that the block runs; nothing else is served, so nothing else runs.
+
+    Raises:
+        Refused: the running service serves another register.
+        RiskloopError: a part did not start.
+        KeyboardInterrupt: Ctrl-C or SIGTERM while it started.
+    """
+    running = running_service(settings.state)
+    if running is not None:
+        if running.register != str(settings.register):
+            raise Refused(
+                f"the service on {settings.state} serves {running.register}, not {settings.register}",
+                rule="one-at-a-time",
+                remedy="name that register, or another state directory with RISKLOOP_STATE",
+            )
+        if not running.api_url:
+            raise RiskloopError("the service is just starting", remedy="try again in a few seconds")
+        yield running
+        return
+    wish = Wish(project=project, deployments=deployments or packaged_list(), only=tuple(only))
+    with interruptions() as asked, _started(settings, wish, asked=asked, catch_up=False, say=say) as started:
+        if started is None:
+            raise KeyboardInterrupt
+        yield started.service
+
+
+def verdict(runs: Sequence[Run]) -> int:
+    """Say how a round of runs went: 1 if one could not do its work, else 3 if one found a breach, else 0."""
+    if any(run.type != "COMPLETED" and run.state != "Breached" for run in runs):
+        return COULD_NOT
+    return OPEN if any(run.state == "Breached" for run in runs) else FINE
+
+
+class _Running:
+    """The service while it runs: what the parent does with it."""
+
+    def __init__(
+        self,
+        api: Api,
+        service: Service,
+        children: Sequence[Child],
+        *,
+        tag: str,
+        asked: Interruptions,
+        say: Callable[[str], None],
+    ) -> None:
+        self.api = api
+        self.service = service
+        self._children = children
+        self._tag = tag
+        self._asked = asked
+        self._say = say
+
+    def first_runs(self, *, once: bool) -> tuple[Run, ...]:
+        """Start every scheduled deployment (`once`), or those that never ended; destructive ones dry."""
+        runs = []
+        for deployment in self.api.deployments(self._tag):
+            if deployment.id not in self.service.deployments.values() or not deployment.scheduled:
+                continue
+            never = self.api.latest([deployment.id], types=("COMPLETED", "FAILED")) is None
+            if deployment.paused or not (once or never):
+                continue
+            dry = not once and DESTRUCTIVE in deployment.tags
+            runs.append(self.api.start(deployment.id, {"dry_run": True} if dry else {}))
+        return tuple(runs)
+
+    def wait_for(self, runs: Sequence[Run]) -> tuple[Run, ...]:
+        """Wait for the end of these runs, of a child, or of our patience when asked to end."""
+        while not all(run.final for run in runs) and self._alive() and not self._asked.wait(0.5):
+            runs = [run if run.final else self.api.run(run.id) for run in runs]
+        return tuple(runs)
+
+    def stay(self, *, status: Callable[[], str], shown: str) -> int:
+        """Stay until asked to end; show the status again whenever a run that ended has changed it."""
+        ours = tuple(self.service.deployments.values())
+        seen = self.api.latest(ours)
+        while not self._asked.wait(_LOOK_SECONDS):
+            if not self._alive():
+                return COULD_NOT
+            try:
+                ended = self.api.latest(ours)
+            except RiskloopError:
+                continue  # Busy for a moment; if it is gone for good, so is the child.
+            if ended != seen:
+                seen = ended
+                if (text := status()) != shown:
+                    shown = text
+                    self._say(text)
+        return FINE
+
+    def _alive(self) -> bool:
+        for child in self._children:
+            if child.ended():
+                self._say(f"the {child.name} ended unasked; the end of {child.log}:\n{child.tail()}")
+                return False
+        return True
+
+
+@contextmanager
+def _started(
+    settings: Settings,
+    wish: Wish,
+    *,
+    asked: Interruptions,
+    catch_up: bool,
+    say: Callable[[str], None],
+) -> Iterator[_Running | None]:
+    """Start every part, and end every part; None if we were asked to end before all was there.
+
+    Args:
+        catch_up: run the newest of the missed runs of each deployment; otherwise none.
+    """
+    state = settings.state
+    prepare(state)
+    tag = f"riskloop:{read_identity(state).installation}"
+    started = datetime.now(UTC)
+    with locked(state, register=settings.register, now=started) as lock, ExitStack() as ending:
+        parts = _start_parts(settings, wish, tag, lock=lock, asked=asked, ending=ending, say=say)
+        if parts is None:
+            yield None
+            return
+        api = ending.enter_context(Api(parts.api_url))
+        ours = api.deployments(tag)
+        repaired = repair(
+            api,
+            [deployment.id for deployment in ours],
+            served=[deployment.id for deployment in ours if not wish.only or deployment.flow in wish.only],
+            now=started,
+            keep_newest=catch_up,
+        )
+        if repaired.orphans or repaired.missed:
+            say(f"ended {repaired.orphans} orphaned runs; gave up {repaired.missed} missed ones")
+        if not wish.only:
+            ensure_automations(api, state=state, project=slug(wish.project), tag=tag)
+        deployments = _serve(parts, asked=asked)
+        if deployments is None:
+            yield None
+            return
+        if not wish.only:
+            # From an earlier project name or version: nobody runs them, and their schedules would pile up.
+            for former in ours:
+                if former.id not in deployments.values():
+                    api.delete_deployment(former.id)
+        ending.callback(withdraw, state)
+        service = announce(state, api_url=parts.api_url, ui_url=parts.ui_url, deployments=deployments)
+        yield _Running(api, service, parts.children, tag=tag, asked=asked, say=say)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """The children: the server, unless it is a shared one, and the runner, which answers on `report`."""
+
+    api_url: str
+    ui_url: str
+    server: Child | None
+    runner: Child
+    report: int
+
+    @property
+    def children(self) -> tuple[Child, ...]:
+        return (self.runner,) if self.server is None else (self.server, self.runner)
+
+
+def _start_parts(
+    settings: Settings,
+    wish: Wish,
+    tag: str,
+    *,
+    lock: int,
+    asked: Interruptions,
+    ending: ExitStack,
+    say: Callable[[str], None],
+) -> _Parts | None:
+    """Start the children side by side, and wait for the server's first answer; None if asked to end."""
+    state = settings.state
+    port = 0
+    while not asked.heard():
+        server = None
+        if settings.prefect_api_url:
+            api_url = settings.prefect_api_url
+            with Api(api_url) as api:
+                api.ready()
+        else:
+            port = choose_port(state, after=port)
+            if port != FIRST_PORT:
+                say(f"the Prefect server takes port {port}")
+            server = start_server(state, lock=lock, port=port)
+            ending.callback(server.end, gently=_SERVER_GRACE)
+            api_url = f"http://127.0.0.1:{port}/api"
+        ui_url = settings.ui_url or api_url.removesuffix("/api")
+        ending.callback(_sweep, api_url, tag)
+        report, answer = os.pipe()
+        ending.callback(os.close, report)
+        order = {
+            "project": wish.project,
+            "tag": tag,
+            "deployments": str(wish.deployments),
+            "only": list(wish.only),
+            "report": answer,
+        }
+        try:
+            runner = Child(
+                "runner",
+                "deployments.serving",
+                [json.dumps(order)],
+                environment=runner_environment(settings, api_url=api_url, ui_url=ui_url),
+                state=state,
+                lock=lock,
+                report=answer,
+            )
+        finally:
+            os.close(answer)
+        ending.callback(_stop_runner, runner, asked)
+        if server is None or wait_until_ready(server, api_url, state=state, interrupted=asked.heard):
+            return _Parts(api_url=api_url, ui_url=ui_url, server=server, runner=runner, report=report)
+        # Someone else took the port between our look and our start: both go, and come again on another.
+        runner.kill_after(0)
+        server.kill_after(0)
+    return None
+
+
+def _serve(parts: _Parts, *, asked: Interruptions) -> dict[str, str] | None:
+    """Let the runner register the deployments and run them; their ids by the name of the flow."""
+    parts.runner.tell("go")
+    deadline = time.monotonic() + _SERVING_WITHIN
+    while not asked.heard() and time.monotonic() < deadline:
+        if select.select([parts.report], [], [], 0.1)[0]:
+            # One line of at most some kilobytes, written at once; nothing at all if the runner has died.
+            line = os.read(parts.report, 1 << 20)
+            if line:
+                answer: dict[str, Any] = json.loads(line)
+                if "refused" in answer:
+                    raise Refused(answer["refused"], rule="deployments", remedy=answer["remedy"])
+                return dict(answer["deployments"])
+        if parts.runner.ended():
+            raise RiskloopError(
+                f"the runner ended at once:\n{parts.runner.tail()}", remedy=f"see {parts.runner.log}"
+            )
+    if asked.heard():
+        return None
+    raise RiskloopError(
+        f"the deployments were not registered within {_SERVING_WITHIN:.0f} s",
+        remedy=f"see {parts.runner.log}",
+    )
+
+
+def _stop_runner(runner: Child, asked: Interruptions) -> None:
+    """Let the runner end its runs and report them, while the server is still there to hear it."""
+    runner.tell("stop")
+    deadline = time.monotonic() + _RUNNER_GRACE
+    hurried = False
+    while not runner.ended() and time.monotonic() < deadline:
+        if asked.count > 1 and not hurried:
+            runner.tell("now")
+            hurried = True
+            deadline = min(deadline, time.monotonic() + _HURRIED_GRACE)
+        time.sleep(0.05)
+    runner.kill_after(0)
+
+
+def _sweep(api_url: str, tag: str) -> None:
+    """Mark what the runner could not report; what we cannot reach now, the next start repairs."""
+    with suppress(RiskloopError), Api(api_url, timeout=2) as api:
+        ours = [deployment.id for deployment in api.deployments(tag)]
+        end_orphans(api, ours, reason="riskloop was stopped while this ran")

@@ -1,0 +1,220 @@
+"""Delivers what nobody has heard yet: in order for each incident, once, and visibly dead if it cannot be."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_before_delay,
+    wait_random_exponential,
+)
+
+from riskloop.channels import Channel, Parcel
+from riskloop.channels.markers import Marker
+from riskloop.errors import Ambiguous, GaveUp, TryAgain
+from riskloop.identity import Identity
+from riskloop.incidents import Change
+from riskloop.notifications import Posting
+from riskloop.store import Store, outbox
+from riskloop.store.outbox import Claim
+
+MAXIMUM_ATTEMPTS = 8
+"""After so many attempts a delivery is a dead letter: a person must look."""
+
+PATIENCE_SECONDS = 60.0
+"""The longest a worker waits with a delivery in hand; a longer wait is left to a later run."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """What became of one attempt: `done`, `pending` (tried again later) or `dead`."""
+
+    delivery: str
+    subject: str
+    change: Change
+    channel: str
+    target: str
+    state: str
+    url: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Postman:
+    """Carries deliveries from the store to the channels.
+
+    Args:
+        channels: those that can be spoken to now, by name; deliveries to others stay pending.
+        worker: who holds a delivery while it is sent; any name of this process.
+        settle: how long an attempt of unknown outcome may still land.
+        interval: the least time between two sends to one place of a channel.
+        clock: says what time it is.
+        sleep: waits so many seconds.
+    """
+
+    store: Store
+    channels: Mapping[str, Channel]
+    identity: Identity
+    worker: str
+    settle: timedelta
+    interval: timedelta
+    clock: Callable[[], datetime]
+    sleep: Callable[[float], None]
+
+    def deliver(self) -> tuple[Delivered, ...]:
+        """Deliver everything that may go out now; what must wait stays pending with its time.
+
+        Raises:
+            StoreError: the store cannot be written; deliveries in hand are taken up by a later run.
+        """
+        results: list[Delivered] = []
+        last: dict[str, datetime] = {}
+        while True:
+            with self.store.writing() as connection:
+                claim = outbox.claim(
+                    connection, channels=self.channels.keys(), worker=self.worker, now=self.clock()
+                )
+            if claim is None:
+                return tuple(results)
+            results.append(self._attempt(claim, last))
+
+    def _attempt(self, claim: Claim, last: dict[str, datetime]) -> Delivered:
+        now = self.clock()
+        if claim.uncertain_since is not None and now < claim.uncertain_since + self.settle:
+            return self._put_back(
+                claim,
+                "its last attempt may still arrive",
+                not_before=claim.uncertain_since + self.settle,
+                uncertain_since=claim.uncertain_since,
+                counts=False,
+            )
+        if claim.attempts > MAXIMUM_ATTEMPTS:
+            return self._bury(claim, f"given up after {MAXIMUM_ATTEMPTS} attempts")
+        self._keep_distance(claim, last)
+        try:
+            posting = self._send(claim)
+        except TryAgain as error:
+            wait = timedelta(seconds=error.after if error.after is not None else _backoff(claim.attempts))
+            return self._put_back(claim, str(error), not_before=self.clock() + wait, uncertain_since=None)
+        except Ambiguous as error:
+            return self._put_back(
+                claim, str(error), not_before=self.clock() + self.settle, uncertain_since=now
+            )
+        except GaveUp as error:
+            return self._bury(claim, str(error))
+        with self.store.writing() as connection:
+            held = outbox.finish(connection, claim, posting, now=self.clock())
+        if not held:
+            _log.warning("delivery %s: another worker took it over while it was sent", claim.id)
+        return _delivered(claim, "done", url=posting.url if posting else "")
+
+    def _send(self, claim: Claim) -> Posting | None:
+        channel = self.channels[claim.channel]
+        parcel = self._parcel(claim)
+        if parcel.posting is None and claim.facts.change is Change.RESOLVED and claim.uncertain_since is None:
+            return None  # It was never told here, so there is nothing to end.
+        found = channel.find(parcel) if claim.uncertain_since is not None else None
+        patience = Retrying(
+            retry=retry_if_exception_type(TryAgain),
+            wait=_wait,
+            stop=stop_before_delay(PATIENCE_SECONDS),
+            sleep=self.sleep,
+            reraise=True,
+        )
+        return patience(channel.send, parcel, found=found)
+
+    def _parcel(self, claim: Claim) -> Parcel:
+        with self.store.reading() as connection:
+            posted = outbox.posting_of(connection, claim.incident, channel=claim.channel, target=claim.target)
+            previous = outbox.previous_url(connection, claim)
+            issue = outbox.issue_url(connection, claim.incident)
+        posting, opening = posted or (None, claim.id)
+        return Parcel(
+            delivery=claim.id,
+            target=claim.target,
+            facts=claim.facts,
+            marker=self._marker(claim, claim.id),
+            opening_marker=self._marker(claim, opening),
+            posting=posting,
+            previous_url=previous,
+            issue_url=issue,
+            attempted_at=claim.uncertain_since,
+        )
+
+    def _marker(self, claim: Claim, delivery: str) -> str:
+        marker = Marker(installation=self.identity.installation, incident=claim.incident, delivery=delivery)
+        return marker.signed(self.identity.key)
+
+    def _keep_distance(self, claim: Claim, last: dict[str, datetime]) -> None:
+        # GitHub counts writes for the whole token, Slack for each channel; a preview counts nothing.
+        if claim.channel in {"console", "events"}:
+            return
+        place = claim.channel if claim.channel == "github" else claim.target
+        if place in last:
+            ahead = (last[place] + self.interval - self.clock()).total_seconds()
+            if ahead > 0:
+                self.sleep(ahead)
+        last[place] = self.clock()
+
+    def _put_back(
+        self,
+        claim: Claim,
+        error: str,
+        *,
+        not_before: datetime,
+        uncertain_since: datetime | None,
+        counts: bool = True,
+    ) -> Delivered:
+        with self.store.writing() as connection:
+            outbox.put_back(
+                connection,
+                claim,
+                error=error,
+                not_before=not_before,
+                uncertain_since=uncertain_since,
+                counts=counts,
+            )
+        _log.warning(
+            "%s: %s not told on %s yet: %s", claim.facts.subject, claim.facts.change, claim.channel, error
+        )
+        return _delivered(claim, "pending", error=error)
+
+    def _bury(self, claim: Claim, error: str) -> Delivered:
+        with self.store.writing() as connection:
+            outbox.bury(connection, claim, error=error, now=self.clock())
+        _log.error(
+            "%s: %s is a dead letter on %s: %s", claim.facts.subject, claim.facts.change, claim.channel, error
+        )
+        return _delivered(claim, "dead", error=error)
+
+
+def _delivered(claim: Claim, state: str, *, url: str = "", error: str = "") -> Delivered:
+    return Delivered(
+        delivery=claim.id,
+        subject=claim.facts.subject,
+        change=claim.facts.change,
+        channel=claim.channel,
+        target=claim.target,
+        state=state,
+        url=url,
+        error=error,
+    )
+
+
+def _wait(state: RetryCallState) -> float:
+    """As long as the other side asked, else one to ten seconds at random, growing."""
+    error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, TryAgain) and error.after is not None:
+        return error.after
+    return wait_random_exponential(multiplier=1, min=1, max=10)(state)
+
+
+def _backoff(attempts: int) -> float:
+    """Seconds until a later run tries again: one minute, doubled each time, at most an hour."""
+    return float(min(60 * 2 ** (attempts - 1), 3600))

@@ -1,0 +1,142 @@
+"""Says, one line per part, whether the service can do its work, and what to do where it cannot."""
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import httpx
+
+from riskloop.errors import RegisterError, RiskloopError
+from riskloop.register import Register
+from riskloop.risks import Owner
+from riskloop.services import Services, open_services, read_register
+from riskloop.settings import Settings
+from riskloop.store import outbox
+
+_LEAST_FREE = 1 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One part: its name, whether it is well, and in words how it is or what to do."""
+
+    name: str
+    ok: bool
+    says: str
+
+
+def examine(settings: Settings, *, api_url: str, send_test: bool = False) -> tuple[Check, ...]:
+    """Examine every part; one that is unwell does not hide another.
+
+    Args:
+        api_url: of the running service; empty if none runs.
+        send_test: send one test message to each Slack channel and open one test issue in each repository,
+            which is closed again.
+    """
+    found: list[Check] = []
+    register = None
+    try:
+        register = read_register(settings)
+        count = len(register.mitigations())
+        found.append(Check(name="register", ok=True, says=f"{settings.register}, {count} mitigations"))
+    except RegisterError as error:
+        found.append(Check(name="register", ok=False, says=str(error)))
+    found += [_said("git", _git), _said("disk", lambda: _disk(settings)), _prefect(api_url)]
+    try:
+        with open_services(settings) as services:
+            found.append(_said("store", lambda: _store(services)))
+            if register is not None:
+                found += _channels(services, register, send_test=send_test)
+    except RiskloopError as error:
+        found.append(Check(name="store", ok=False, says=str(error)))
+    return tuple(found)
+
+
+def _said(name: str, examine_one: Callable[[], str]) -> Check:
+    try:
+        return Check(name=name, ok=True, says=examine_one())
+    except RiskloopError as error:
+        return Check(name=name, ok=False, says=str(error))
+
+
+def _git() -> str:
+    git = shutil.which("git")
+    if git is None:
+        raise RiskloopError("git is not on the PATH", remedy="install git 2.30 or newer")
+    answer = subprocess.run([git, "--version"], capture_output=True, text=True, check=False, timeout=10)  # noqa: S603
+    return answer.stdout.strip()
+
+
+def _disk(settings: Settings) -> str:
+    place = next(path for path in (settings.state, *settings.state.parents) if path.exists())
+    free = shutil.disk_usage(place).free
+    words = f"{free / 2**30:.1f} GiB free for {settings.state}"
+    if free < _LEAST_FREE:
+        raise RiskloopError(words, remedy="free space there, or name another directory with RISKLOOP_STATE")
+    return words
+
+
+def _prefect(api_url: str) -> Check:
+    if not api_url:
+        return Check(
+            name="Prefect", ok=False, says="no service runs on this state directory; run: riskloop up"
+        )
+    try:
+        answer = httpx.get(f"{api_url}/health", timeout=5, trust_env=False)
+        well = answer.is_success
+    except httpx.HTTPError as error:
+        return Check(name="Prefect", ok=False, says=f"{api_url} does not answer ({type(error).__name__})")
+    return Check(name="Prefect", ok=well, says=f"{api_url} answers {answer.status_code}")
+
+
+def _store(services: Services) -> str:
+    services.store.require_current()
+    with services.store.reading() as connection:
+        counts = outbox.count_deliveries(connection)
+    if counts["dead"]:
+        raise RiskloopError(
+            f"{services.store.address} holds {counts['dead']} deliveries that could not be made",
+            remedy="see: riskloop deliveries --dead",
+        )
+    return f"{services.store.address}, {counts['pending'] + counts['sending']} deliveries on their way"
+
+
+def _channels(services: Services, register: Register, *, send_test: bool) -> Iterable[Check]:
+    owners = _told(register)
+    repositories = sorted({owner.repository for owner in owners if owner.repository})
+    places = sorted({owner.channel.place for owner in owners if owner.channel})
+    if github := services.github():
+        found = github.check(repositories)
+        if send_test:
+            found += [_sent("GitHub", repository, github.send_test) for repository in repositories]
+    else:
+        previewed = ", ".join(repositories) or "no repository"
+        found = [
+            ("GitHub", False, f"no token: issues for {previewed} are previewed; set RISKLOOP_GITHUB_TOKEN")
+        ]
+    if slack := services.slack():
+        found += slack.check(places)
+        if send_test:
+            found += [_sent("Slack", place, slack.send_test) for place in places]
+    elif services.settings.slack_webhook_url:
+        found.append(("Slack", True, "by incoming webhook only: messages can double, and are never updated"))
+    else:
+        previewed = ", ".join(places) or "no channel"
+        found.append(
+            ("Slack", False, f"no token: messages for {previewed} are previewed; set RISKLOOP_SLACK_TOKEN")
+        )
+    return [Check(name=name, ok=ok, says=says) for name, ok, says in found]
+
+
+def _sent(service: str, place: str, send: Callable[[str], object]) -> tuple[str, bool, str]:
+    name = f"{service} {place}"
+    try:
+        return name, True, f"test sent: {send(place)}"
+    except RiskloopError as error:
+        return name, False, str(error)
+
+
+def _told(register: Register) -> set[Owner]:
+    accountable = {mitigation.risk.owners[0] for mitigation in register.mitigations()}
+    return accountable | {register.service_owner}

@@ -1,0 +1,343 @@
+"""Reads and extends a git repository through a mirror of our own, never trusting its configuration."""
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from riskloop.commands import MEBIBYTE, Finished, clean_environment, run
+from riskloop.errors import Refused, Unmeasurable
+from riskloop.files import locked, read_file, remove_tree, scratch, stays_inside, write_whole
+
+HEAD = "refs/riskloop/head"
+_TIMEOUT = 600.0
+_LISTING_LIMIT = 256 * MEBIBYTE
+_NETWORK = (
+    "https_proxy",
+    "HTTPS_PROXY",
+    "no_proxy",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "SSH_AUTH_SOCK",
+)
+_LINK, _SUBMODULE = "120000", "160000"
+# No program of a repository may run: its attributes are overruled here, by the file git asks first.
+_ATTRIBUTES = b"* -filter -text -eol -ident -working-tree-encoding -diff -merge -export-subst\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkout:
+    """A working copy: its top folder, and the commit its HEAD was at when we looked."""
+
+    top: Path
+    commit: str
+
+
+def find_top(project: Path) -> Path | None:
+    """Find the top folder of the working copy a folder is in; None if it is in none. Runs nothing."""
+    return next((folder for folder in (project, *project.parents) if (folder / ".git").exists()), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mirror:
+    """A bare repository under our state directory that follows one other repository.
+
+    Args:
+        state: our state directory.
+        source: the repository followed: an absolute path, or an address of https or ssh.
+    """
+
+    state: Path
+    source: str
+
+    @property
+    def path(self) -> Path:
+        return self.state / "mirrors" / hashlib.sha256(self.source.encode()).hexdigest()[:16]
+
+    def fetch_head(self) -> str | None:
+        """Bring the source's HEAD here, with its history; heal or rebuild the mirror where it is broken.
+
+        Returns:
+            The commit; None if the source has no commit yet.
+
+        Raises:
+            Unmeasurable: the source cannot be read.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with locked(self.path.with_suffix(".lock"), wait=_TIMEOUT):
+            fetched = self._fetch()
+            if not fetched.succeeded and not self._sound():
+                remove_tree(self.path)
+                fetched = self._fetch()
+            if not fetched.succeeded:
+                if b"couldn't find remote ref HEAD" in fetched.stderr:
+                    return None
+                raise Unmeasurable(f"{self.source} cannot be read by git: {fetched.account(lines=3)}")
+            return self.git("rev-parse", "--verify", f"{HEAD}^{{commit}}").text().strip()
+
+    def _fetch(self) -> Finished:
+        self._prepare()
+        fetch = ("fetch", "--quiet", "--no-tags", "--update-shallow", "--no-write-fetch-head")
+        return self._run((*fetch, "--no-recurse-submodules", "--", self.source, f"+HEAD:{HEAD}"))
+
+    def _prepare(self) -> None:
+        """Make the mirror if it is missing; remove the locks a killed run left, as we hold the only one."""
+        if self.path.exists():
+            stale = [*self.path.glob("*.lock"), *(self.path / "refs").rglob("*.lock")]
+            for file in (*stale, *(self.path / "objects").glob("pack/tmp_*")):
+                file.unlink(missing_ok=True)
+        else:
+            unready = self.path.with_suffix(".new")
+            remove_tree(unready)
+            self._must(
+                self._run(("init", "--quiet", "--bare", "--template=", "--", str(unready)), here=False)
+            )
+            (unready / "info").mkdir(exist_ok=True)
+            write_whole(unready / "info" / "attributes", _ATTRIBUTES)
+            unready.rename(self.path)
+        write_whole(self.path / "info" / "attributes", _ATTRIBUTES)
+
+    def _sound(self) -> bool:
+        return self._run(("fsck", "--no-dangling", "--no-progress")).succeeded
+
+    def git(
+        self,
+        *arguments: str,
+        stdin: bytes = b"",
+        index: Path | None = None,
+        tree: Path | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> Finished:
+        """Run git on the mirror, which must exist.
+
+        Args:
+            arguments: the subcommand and what follows.
+            stdin: what it reads.
+            index: a scratch file to use as index.
+            tree: a scratch folder to use as working tree.
+            variables: further environment.
+
+        Raises:
+            Unmeasurable: it failed; with its last words.
+        """
+        given = dict(variables or {})
+        if index is not None:
+            given["GIT_INDEX_FILE"] = str(index)
+        if tree is not None:
+            given["GIT_WORK_TREE"] = str(tree)
+        return self._must(self._run(arguments, stdin=stdin, variables=given))
+
+    def _must(self, finished: Finished) -> Finished:
+        if not finished.succeeded:
+            raise Unmeasurable(f"the mirror of {self.source}: {finished.account(lines=3)}")
+        return finished
+
+    def _run(
+        self,
+        arguments: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        variables: Mapping[str, str] | None = None,
+        here: bool = True,
+    ) -> Finished:
+        environment = self._environment() | (dict(variables) if variables else {})
+        if here:
+            environment["GIT_DIR"] = str(self.path)
+        return run(
+            ["git", *arguments],
+            cwd=self.path.parent,
+            environment=environment,
+            timeout=_TIMEOUT,
+            output_limit=_LISTING_LIMIT,
+            stdin=stdin,
+        )
+
+    def _environment(self) -> dict[str, str]:
+        """Build git's environment: no configuration but ours, no prompt, no protocol but those named."""
+        settings = self.path.with_suffix(".gitconfig")
+        # `-c safe.directory` is not heard by the other side of a fetch; a file named here is.
+        safe = [*_places(self.source), str(self.path)] if self.source.startswith("/") else [str(self.path)]
+        lines = [f'\tdirectory = "{_escaped(place)}"' for place in safe]
+        content = "\n".join(("[safe]", *lines, "[gc]", "\tautoDetach = false", ""))
+        if not settings.exists() or settings.read_bytes() != content.encode("utf-8", "surrogateescape"):
+            write_whole(settings, content.encode("utf-8", "surrogateescape"))
+        return clean_environment(
+            home=self.path.parent,
+            allowed=_NETWORK,
+            extra={
+                "LC_ALL": "C",
+                "GIT_CONFIG_NOSYSTEM": "1",
+                "GIT_CONFIG_GLOBAL": str(settings),
+                "GIT_ATTR_NOSYSTEM": "1",
+                "GIT_TERMINAL_PROMPT": "0",
+                "GIT_ASKPASS": "/bin/false",
+                "GIT_SSH_COMMAND": "ssh -oBatchMode=yes",
+                "GIT_ALLOW_PROTOCOL": "file" if self.source.startswith("/") else "https:ssh",
+                "GIT_LITERAL_PATHSPECS": "1",
+                "GIT_NO_LAZY_FETCH": "1",
+                "GIT_NO_REPLACE_OBJECTS": "1",
+            },
+        )
+
+    def entries(self, commit: str) -> dict[str, tuple[str, str]]:
+        """List a commit's files: path to mode (`100644`, `100755`, `120000`, `160000`) and object."""
+        listed = self.git("ls-tree", "-r", "-z", "--full-tree", commit).text()
+        entries = {}
+        for line in listed.split("\0")[:-1]:
+            what, _, path = line.partition("\t")
+            mode, _, name = what.split(" ")
+            entries[path] = (mode, name)
+        return entries
+
+    def export(self, commit: str, to: Path) -> list[str]:
+        """Write a commit's files into an empty folder: no filter runs, submodules are empty folders.
+
+        Returns:
+            What could not be given as it is, a phrase each: links that lead out of the tree, which become
+            text files that hold their target.
+        """
+        try:
+            self._check_out(commit, to)
+        except Unmeasurable:
+            with locked(self.path.with_suffix(".lock"), wait=_TIMEOUT):
+                if self._sound():
+                    raise
+                remove_tree(self.path)
+                self._must(self._fetch())
+            remove_tree(to)
+            to.mkdir()
+            self._check_out(commit, to)
+        left = []
+        for path, (mode, _) in self.entries(commit).items():
+            if mode == _LINK:
+                target = (to / path).read_bytes().decode("utf-8", "surrogateescape")
+                if stays_inside(path, target):
+                    (to / path).unlink()
+                    (to / path).symlink_to(target)
+                else:
+                    left.append(f"{path} (symbolic link that leads out of the tree)")
+            elif mode == _SUBMODULE:
+                (to / path).mkdir(parents=True, exist_ok=True)
+        return left
+
+    def _check_out(self, commit: str, to: Path) -> None:
+        with scratch(self.state, "index") as aside:
+            index = aside / "index"
+            self.git("read-tree", commit, index=index)
+            self.git("-c", "core.symlinks=false", "checkout-index", "--all", "--force", index=index, tree=to)
+
+    def content(self, commit: str, path: str) -> bytes | None:
+        """Give a file's content at a commit; None if it is not there."""
+        with suppress(Unmeasurable):
+            return self.git("cat-file", "blob", f"{commit}:{path}").stdout
+        return None
+
+    def has_folder(self, commit: str, path: str) -> bool:
+        """Say whether a commit holds a folder of that path."""
+        return self._run(("cat-file", "-e", f"{commit}:{path}/")).succeeded
+
+    def last_changed(self, commit: str, path: str) -> int | None:
+        """Say when a path last changed in a commit's history, in seconds since 1970; None if never."""
+        said = self.git("log", "-1", "--format=%ct", commit, "--", path).text().strip()
+        return int(said) if said else None
+
+    def commit_files(
+        self,
+        parent: str,
+        *,
+        branch: str,
+        message: str,
+        written: Mapping[str, tuple[Path, bool]],
+        removed: Sequence[str],
+    ) -> str:
+        """Make a commit with some files changed on a branch of the mirror; no working copy is involved.
+
+        The same parent, files and message give the same commit: its date is the parent's.
+
+        Args:
+            parent: the commit it follows.
+            branch: the branch's name, replaced if it is there.
+            message: what the commit says.
+            written: path to the file with the new content, and whether it is executable.
+            removed: paths that are no more.
+
+        Returns:
+            The commit's object name.
+        """
+        with scratch(self.state, "index") as aside:
+            index = aside / "index"
+            self.git("read-tree", parent, index=index)
+            lines = [f"0 {'0' * 40}\t{path}" for path in removed]
+            for (path, (_, executable)), blob in zip(
+                written.items(), self._keep(written.values()), strict=True
+            ):
+                lines.append(f"{'100755' if executable else '100644'} {blob}\t{path}")
+            given = "".join(f"{line}\0" for line in lines).encode("utf-8", "surrogateescape")
+            if given:
+                self.git("update-index", "-z", "--index-info", stdin=given, index=index)
+            tree = self.git("write-tree", index=index).text().strip()
+        date = self.git("show", "--no-patch", "--format=%ct +0000", parent).text().strip()
+        author = {"NAME": "riskloop", "EMAIL": "riskloop@users.noreply.github.com", "DATE": f"@{date}"}
+        people = {
+            f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in author.items()
+        }
+        made = self.git("commit-tree", tree, "-p", parent, stdin=message.encode(), variables=people)
+        commit = made.text().strip()
+        self.git("update-ref", f"refs/heads/{branch}", commit)
+        return commit
+
+    def _keep(self, files: Iterable[tuple[Path, bool]]) -> list[str]:
+        """Store files as objects, without any filter; git reads their names a line each."""
+        names = [str(file) for file, _ in files]
+        odd = next((name for name in names if "\n" in name), None)
+        if odd is not None:
+            raise Refused(f"{odd!r} has a line break in its name", rule="file-name", remedy="rename it")
+        given = "".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape")
+        return self.git("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=given).text().split()
+
+    def push(self, branch: str, *, address: str, token: str = "") -> None:
+        """Send a branch of the mirror to another repository; what is there already is not overwritten.
+
+        Args:
+            branch: the branch, of the same name on both sides.
+            address: where to: https, or an absolute path.
+            token: a GitHub token, handed over in the environment only.
+
+        Raises:
+            Refused: the other side did not take it.
+        """
+        variables = {"GIT_ALLOW_PROTOCOL": "file" if address.startswith("/") else "https"}
+        if token:
+            # https://git-scm.com/docs/git-config#Documentation/git-config.txt-GITCONFIGCOUNT
+            login = base64.b64encode(f"x-access-token:{token}".encode()).decode()
+            variables |= {
+                "GIT_CONFIG_COUNT": "1",
+                "GIT_CONFIG_KEY_0": f"http.{address}.extraHeader",
+                "GIT_CONFIG_VALUE_0": f"Authorization: Basic {login}",
+            }
+        reference = f"refs/heads/{branch}:refs/heads/{branch}"
+        pushed = self._run(("push", "--quiet", "--no-verify", "--", address, reference), variables=variables)
+        if not pushed.succeeded:
+            raise Refused(
+                f"{address} did not take the branch {branch}: {pushed.account(lines=3)}",
+                rule="push",
+                remedy="see to the token's rights (contents: write), or delete a branch of that name",
+            )
+
+
+def _places(source: str) -> tuple[str, ...]:
+    """Name every folder git may ask about when it checks who owns a local repository."""
+    top = Path(source)
+    places = [top, top / ".git"]
+    with suppress(Unmeasurable, OSError, ValueError):
+        pointer = read_file(top, ".git", limit=4096).decode().strip()
+        folder = (top / pointer.removeprefix("gitdir:").strip()).resolve()
+        places += [folder, *folder.parents[:2]]
+    return tuple(str(place) for place in places)
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

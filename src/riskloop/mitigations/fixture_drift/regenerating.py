@@ -1,0 +1,165 @@
+"""Makes the fixtures anew, twice, in clean copies of the project that differ in all that should not matter."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from riskloop.commands import MEBIBYTE, clean_environment, run
+from riskloop.errors import Unmeasurable
+from riskloop.files import copy_tree, list_tree, scratch
+from riskloop.git import Mirror, find_top
+from riskloop.mitigations.fixture_drift.comparing import Entry, is_fixture, read_fixtures
+from riskloop.mitigations.fixture_drift.settings import Settings
+from riskloop.risks import Site
+
+_OUTPUT = 16 * MEBIBYTE
+_LARGEST_FILE = 16 * 1024 * MEBIBYTE
+# POSIX time zones, which need no database; 13 hours and 45 minutes are east of every coast.
+_RUNS = (
+    ("a", "project", "UTC0", "1"),
+    ("b", "another/place for the same project", "<+1345>-13:45", "2"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where the generator's inputs come from.
+
+    Args:
+        mirror: our mirror of the project's repository; None where there is no commit to take them from.
+        commit: the commit; empty if there is none.
+        below: the project's folder inside the repository.
+    """
+
+    mirror: Mirror | None = None
+    commit: str = ""
+    below: str = "."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Regenerated:
+    """What the two runs made; the first run's files can be read while the scratch folder lives.
+
+    Args:
+        folder: the fixtures of the first run.
+        other: the fixtures of the second run.
+        committed: the fixtures as they are in the commit (or, without one, in the project).
+        notes: what to know about the copy of the project, a sentence each.
+    """
+
+    origin: Origin
+    folder: Path
+    other: Path
+    fresh: dict[str, Entry]
+    again: dict[str, Entry]
+    committed: dict[str, Entry]
+    notes: tuple[str, ...]
+
+
+def find_origin(site: Site) -> Origin:
+    """Find the commit the project stands on, and bring it into our mirror.
+
+    Raises:
+        Unmeasurable: there is a repository, but it cannot be read.
+    """
+    top = find_top(site.project)
+    if top is None:
+        return Origin()
+    mirror = Mirror(state=site.state, source=str(top))
+    commit = mirror.fetch_head()
+    below = site.project.relative_to(top).as_posix()
+    if commit is None or (below != "." and not mirror.has_folder(commit, below)):
+        return Origin()
+    return Origin(mirror=mirror, commit=commit, below=below)
+
+
+@contextmanager
+def regenerated(settings: Settings, site: Site) -> Iterator[Regenerated]:
+    """Run the generator twice, and give what it made until the caller is done with it.
+
+    Raises:
+        Unmeasurable: the generator failed, hung, or wrote nothing, or the project cannot be copied.
+    """
+    origin = find_origin(site)
+    with scratch(site.state, "fixtures") as room:
+        folders, notes = [], []
+        committed: dict[str, Entry] = {}
+        for name, place, zone, seed in _RUNS:
+            top = room / name / place
+            top.mkdir(parents=True)
+            notes = _copy_project(settings, site, origin, top)
+            project = top / origin.below
+            folder = project / settings.directory
+            variables = {"TZ": zone, "PYTHONHASHSEED": seed, "GIT_CEILING_DIRECTORIES": str(top.parent)}
+            folder.mkdir(parents=True, exist_ok=True)
+            if not folder.resolve().is_relative_to(project.resolve()):
+                raise Unmeasurable(f"{settings.directory} leads out of the project", remedy="name the real folder")
+            if not folders:
+                committed = read_fixtures(folder, settings)
+            _regenerate(settings, project, room / name, variables)
+            folders.append(folder)
+        fresh, again = (read_fixtures(folder, settings) for folder in folders)
+        if not fresh:
+            raise Unmeasurable(
+                f"{' '.join(settings.regenerate)} wrote nothing into {settings.directory}",
+                remedy="see that it writes below the folder it is started in",
+            )
+        yield Regenerated(
+            origin=origin,
+            folder=folders[0],
+            other=folders[1],
+            fresh=fresh,
+            again=again,
+            committed=committed,
+            notes=tuple(notes),
+        )
+
+
+def _copy_project(settings: Settings, site: Site, origin: Origin, top: Path) -> list[str]:
+    """Put the project's files at a place, and what it carries; says what was left out."""
+    if origin.mirror is not None:
+        left_out = origin.mirror.export(origin.commit, top)
+    else:
+        ours = site.state.relative_to(site.project).as_posix() if site.state.is_relative_to(site.project) else ""
+        top.rmdir()
+        left_out = copy_tree(
+            site.project, top, skip=lambda path: path in (".git", ours) or path.endswith("/.git")
+        )
+    for carried in settings.carry:
+        source, to = site.project / carried, top / origin.below / carried
+        if to.exists():
+            continue
+        to.parent.mkdir(parents=True, exist_ok=True)
+        left_out += copy_tree(source, to, read_only=True)
+    return [f"not copied for the generator: {phrase}" for phrase in left_out]
+
+
+def _regenerate(settings: Settings, project: Path, room: Path, variables: dict[str, str]) -> None:
+    """Set up, take the old fixtures away, and make new ones."""
+    home, temporary = room / "home", room / "tmp"
+    home.mkdir()
+    temporary.mkdir()
+    extra = {**variables, "TMPDIR": str(temporary)}
+    environment = clean_environment(home=home, allowed=settings.environment, extra=extra)
+    for argv in settings.setup:
+        _run(settings, argv, project, environment)
+    folder = project / settings.directory
+    for found in list_tree(folder):
+        if is_fixture(settings, found.path):
+            (folder / found.path).unlink()
+    _run(settings, settings.regenerate, project, environment)
+
+
+def _run(settings: Settings, argv: list[str], project: Path, environment: dict[str, str]) -> None:
+    finished = run(
+        argv,
+        cwd=project,
+        environment=environment,
+        timeout=settings.timeout.total_seconds(),
+        output_limit=_OUTPUT,
+        memory_limit=settings.memory,
+        file_limit=_LARGEST_FILE,
+    )
+    if not finished.succeeded:
+        raise Unmeasurable(f"the fixtures cannot be made anew: {finished.account()}")

@@ -1,0 +1,121 @@
+"""How every risk stands right now: read from the store and the register, changed by nothing."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from riskloop.assessing import SERVICE
+from riskloop.incidents import Concern, Incident
+from riskloop.register import Register
+from riskloop.risks import Mitigation
+from riskloop.services import Services
+from riskloop.store import history, outbox
+from riskloop.store.history import Standing
+from riskloop.thresholds import Reading, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One mitigation.
+
+    Args:
+        verdict: of the last look; unknown if there was none.
+        score: the risk's, from 1 to 12.
+        readings: the breached metrics of the open incident.
+        told: where the open incident can be read.
+    """
+
+    mitigation: str
+    risk: str
+    score: int
+    owner: str
+    verdict: Verdict
+    reason: str
+    last_look_at: datetime | None
+    since: datetime | None
+    readings: tuple[Reading, ...]
+    told: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """The whole of it.
+
+    Args:
+        service: what is wrong with riskloop itself; empty if nothing.
+        waiting: deliveries that are on their way.
+        dead: deliveries that need a person.
+        previews: where messages are written while tokens are missing; None if none was written.
+    """
+
+    project: str
+    rows: tuple[Row, ...]
+    service: str
+    waiting: int
+    dead: int
+    previews: str | None
+
+    @property
+    def open(self) -> bool:
+        """Whether anything is open: an incident, a dead letter, or something we could not look at."""
+        rows = any(row.since is not None or row.verdict is not Verdict.OK for row in self.rows)
+        return bool(self.service or self.dead or rows)
+
+
+def read_status(services: Services, register: Register) -> Status:
+    """Read how everything stands; the risks with the highest score first.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    with services.store.reading() as connection:
+        known = history.standings(connection)
+        is_open = history.list_incidents(connection, resolved=False, limit=100_000)
+        told = {incident.id: outbox.list_postings(connection, incident.id) for incident in is_open}
+        counts = outbox.count_deliveries(connection)
+    by_subject: dict[str, list[Incident]] = {}
+    for incident in is_open:
+        by_subject.setdefault(incident.subject, []).append(incident)
+    places = {
+        incident: tuple(
+            posting.url or posting.reference
+            for route, posting in postings.items()
+            if route.channel != "events"
+        )
+        for incident, postings in told.items()
+    }
+    rows = [
+        _row(mitigation, known.get(mitigation.id), by_subject.get(mitigation.id, []), places)
+        for mitigation in register.mitigations()
+    ]
+    unwell = by_subject.get(SERVICE, [])
+    outbox_directory = services.settings.outbox
+    return Status(
+        project=register.project,
+        rows=tuple(sorted(rows, key=lambda row: (-row.score, row.mitigation))),
+        service=unwell[0].reason if unwell else "",
+        waiting=counts["pending"] + counts["sending"],
+        dead=counts["dead"],
+        previews=str(outbox_directory) if outbox_directory.is_dir() else None,
+    )
+
+
+def _row(
+    mitigation: Mitigation,
+    standing: Standing | None,
+    incidents: list[Incident],
+    places: dict[str, tuple[str, ...]],
+) -> Row:
+    breach = next((incident for incident in incidents if incident.concern is Concern.BREACH), None)
+    oldest = min((incident.opened_at for incident in incidents), default=None)
+    return Row(
+        mitigation=mitigation.id,
+        risk=mitigation.risk.title,
+        score=mitigation.risk.score,
+        owner=mitigation.risk.owners[0].name,
+        verdict=standing.verdict if standing else Verdict.UNKNOWN,
+        reason=standing.reason if standing else "never looked at",
+        last_look_at=standing.last_look_at if standing else None,
+        since=oldest,
+        readings=breach.breaches if breach else (),
+        told=tuple(place for incident in incidents for place in places[incident.id]),
+    )

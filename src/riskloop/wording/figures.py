@@ -1,0 +1,52 @@
+"""Numbers and moments as people write them."""
+
+import math
+from datetime import UTC, datetime, timedelta
+
+_LARGE = 1e15
+
+
+def number(value: float) -> str:
+    """Write 3 rather than 3.0, 12.5, 1,234,567, and 0.0042 with two figures that count."""
+    if not math.isfinite(value):
+        return "not a number" if math.isnan(value) else "infinity"
+    if abs(value) >= _LARGE:
+        return f"{value:.3g}"
+    if value and abs(value) < 1:
+        return f"{value:.2g}"
+    text = f"{value:,.2f}"
+    return text.rstrip("0").rstrip(".")
+
+
+def quantity(value: float, unit: str) -> str:
+    """Write a number with its unit, `1 fixture` and `3 fixtures`; the unit is given in the plural."""
+    return f"{number(value)} {_singular(unit) if value == 1 else unit}".rstrip()
+
+
+def metric(name: str) -> str:
+    """Write a metric's name as words: `fixtures_changed` becomes `fixtures changed`."""
+    return name.replace("_", " ")
+
+
+def moment(at: datetime) -> str:
+    """Write an aware moment in UTC: `20 November 2025, 12:19 UTC`."""
+    at = at.astimezone(UTC)
+    return f"{at.day} {at:%B %Y, %H:%M} UTC"
+
+
+def duration(length: timedelta) -> str:
+    """Write a length of time in its largest whole unit: `3 hours`, `12 days`."""
+    seconds = max(0, int(length.total_seconds()))
+    for name, size in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= size:
+            return quantity(seconds // size, name)
+    return "less than a minute"
+
+
+def _singular(unit: str) -> str:
+    if unit.endswith("ies"):
+        return f"{unit[:-3]}y"
+    for ending in ("ches", "shes", "sses", "xes"):
+        if unit.endswith(ending):
+            return unit.removesuffix("es")
+    return unit.removesuffix("s")

@@ -1,0 +1,216 @@
+"""An incident as a GitHub issue and its comments."""
+
+import re
+
+from riskloop.incidents import Change, Concern
+from riskloop.notifications import Action, Facts
+from riskloop.risks import Owner
+from riskloop.thresholds import Reading, Verdict
+from riskloop.wording import escaping, figures
+
+BODY_LIMIT = 60_000
+"""Characters of a body or comment; GitHub takes 65,536."""
+TITLE_LIMIT = 250
+"""Characters of a title; GitHub takes 256."""
+LABEL_LIMIT = 50
+"""Characters of a label, as GitHub takes them."""
+
+LABEL = "riskloop"
+"""The label every issue of ours carries, unless the repository drops it."""
+SEVERITY = "severity:"
+"""How the labels begin of which an issue carries one at a time."""
+
+_LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]*)(?:/[A-Za-z0-9][\w.-]*)?")
+_CUT = "*Cut here: the whole would not fit. The rest is in the run's evidence.*"
+_SECTION_LIMIT = 20_000
+_HEADINGS = {
+    Change.OPENED: "Opened",
+    Change.WORSENED: "Worsened",
+    Change.EASED: "Eased",
+    Change.UPDATED: "Updated",
+    Change.REMINDED: "Still open",
+    Change.RESOLVED: "Resolved",
+}
+_SIGNS = {
+    Verdict.OK: "🟢 ok",
+    Verdict.WARNING: "🟠 **warning**",
+    Verdict.CRITICAL: "🔴 **critical**",
+    Verdict.UNKNOWN: "⚪ unknown",
+}
+
+
+def title(facts: Facts) -> str:
+    """Say in one line how bad it is and what it is about; plain text of at most 250 characters."""
+    state = "Resolved" if facts.change is Change.RESOLVED else str(facts.severity).capitalize()
+    subject = facts.risk_title or facts.subject
+    what = {
+        Concern.BREACH: ", ".join(
+            f"{figures.metric(r.metric)} {figures.number(r.value)}" for r in facts.readings if r.breached
+        ),
+        Concern.BLIND: f"{facts.subject} could not be looked at",
+        Concern.OVERDUE: "its review is overdue",
+    }[facts.concern]
+    return escaping.plain(": ".join(part for part in (state, subject, what) if part), limit=TITLE_LIMIT)
+
+
+def labels(facts: Facts) -> tuple[str, ...]:
+    """List the issue's labels; a resolved one keeps the severity it had last."""
+    severity = facts.previous if facts.change is Change.RESOLVED else facts.severity
+    found = [LABEL]
+    if facts.risk_id:
+        # GitHub separates labels by commas in a list's query.
+        found.append(f"risk:{facts.risk_id}".replace(",", " ")[:LABEL_LIMIT])
+    if severity.rank:
+        found.append(f"{SEVERITY}{severity}")
+    return tuple(found)
+
+
+def body(facts: Facts, *, marker: str, previous_url: str = "") -> str:
+    """Write the issue's body: how bad since when, whose, the numbers, what to do, and last the evidence.
+
+    Args:
+        facts: of the latest transition.
+        marker: the signed line of the delivery that opened the issue; hidden in the first line.
+        previous_url: the last resolved issue of the same subject and concern; empty if there is none.
+    """
+    parts = [
+        _hidden(marker),
+        _state(facts),
+        _owners(facts.owners),
+        escaping.prose(facts.summary),
+        _table(facts.readings),
+        _to_do(facts),
+        _about(facts, previous_url),
+        _found(facts),
+    ]
+    return _whole(parts)
+
+
+def comment(facts: Facts, *, marker: str) -> str:
+    """Write the comment that tells of a transition; owners are mentioned where it is they who must act.
+
+    Args:
+        facts: of the transition told of.
+        marker: the signed line of this very delivery; hidden in the first line.
+    """
+    parts = [
+        _hidden(marker),
+        f"**{_HEADINGS[facts.change]}**: {_reason(facts)}",
+    ]
+    if facts.change is Change.RESOLVED:
+        parts.append(f"It was open for {figures.duration(facts.at - facts.opened_at)}.")
+    else:
+        if facts.change is Change.REMINDED:
+            open_for = figures.duration(facts.at - facts.opened_at)
+            parts.append(f"It is {facts.severity}, and has been open for {open_for}.")
+        if facts.change in {Change.WORSENED, Change.REMINDED}:
+            parts.append(_owners(facts.owners))
+        parts.append(escaping.prose(facts.summary))
+    parts += [_table(tuple(r for r in facts.readings if r.breached)), _run(facts)]
+    return _whole(parts)
+
+
+def _whole(parts: list[str]) -> str:
+    return escaping.cut("\n\n".join(part for part in parts if part), BODY_LIMIT, word=_CUT)
+
+
+def _hidden(marker: str) -> str:
+    return f"<!-- {marker} -->"
+
+
+def _state(facts: Facts) -> str:
+    since = figures.moment(facts.opened_at)
+    if facts.change is Change.RESOLVED:
+        return f"🟢 **Resolved** on {figures.moment(facts.at)}: {_reason(facts)} It was open since {since}."
+    sign = _SIGNS[facts.severity]
+    return f"{sign} since {since}. Last change, on {figures.moment(facts.at)}: {_reason(facts)}"
+
+
+def _reason(facts: Facts) -> str:
+    return escaping.prose(facts.reason.rstrip(". \n")) + "."
+
+
+def _owners(owners: tuple[Owner, ...]) -> str:
+    if not owners:
+        return ""
+    first, *others = (_mention(owner) for owner in owners)
+    told = f"; told with them: {', '.join(others)}" if others else ""
+    return f"Owner: {first}{told}."
+
+
+def _mention(owner: Owner) -> str:
+    name = escaping.prose(owner.name)
+    return f"@{owner.github} ({name})" if _LOGIN.fullmatch(owner.github) else name
+
+
+def _table(readings: tuple[Reading, ...]) -> str:
+    if not readings:
+        return ""
+    rows = ["| Metric | Now | Warning from | Critical from | Verdict |", "| --- | ---: | ---: | ---: | --- |"]
+    rows += [
+        f"| {figures.metric(r.metric)} | {figures.quantity(r.value, r.unit)} "
+        f"| {_bound(r.warning)} | {_bound(r.critical)} | {_SIGNS[r.verdict]} |"
+        for r in readings
+    ]
+    return "\n".join(rows)
+
+
+def _bound(bound: float | None) -> str:
+    return "none" if bound is None else figures.number(bound)
+
+
+def _to_do(facts: Facts) -> str:
+    if facts.change is Change.RESOLVED:
+        return ""
+    lines = [f"- {sentence}" for sentence in facts.remedy]
+    lines += [f"- {_action(action)}" for action in facts.actions]
+    if facts.contingency:
+        lines.append(f"- If it cannot be mended: {escaping.prose(facts.contingency)}")
+    if facts.runbook:
+        address = escaping.link(facts.runbook)
+        lines.append(f"- Runbook: {f'<{address}>' if address else escaping.code(facts.runbook)}")
+    return "\n".join(["### What to do", "", *lines]) if lines else ""
+
+
+def _action(action: Action) -> str:
+    address = escaping.link(action.url)
+    says = f"[{escaping.prose(action.says)}](<{address}>)" if address else escaping.prose(action.says)
+    if not action.command:
+        return says
+    return f"{says}: {escaping.code(action.command, limit=2_000)}"
+
+
+def _found(facts: Facts) -> str:
+    if not facts.sections and not facts.document:
+        return ""
+    lines = ["### What was found"]
+    for section in facts.sections:
+        lines.append(f"**{escaping.prose(section.title)}**")
+        lines.append(escaping.fenced(section.body, language=section.language, limit=_SECTION_LIMIT))
+    if facts.document:
+        lines.append(f"The whole of it: {escaping.code(facts.document)}")
+    return "\n\n".join(lines)
+
+
+def _run(facts: Facts) -> str:
+    address = escaping.link(facts.run_url)
+    return f"[The run that found this](<{address}>)." if address else ""
+
+
+def _about(facts: Facts, previous_url: str) -> str:
+    lines = ["### About", ""]
+    if facts.risk_id:
+        score = f", score {facts.risk_score} of 12" if facts.risk_score else ""
+        lines.append(f"- Risk: {escaping.prose(facts.risk_title)} ({escaping.code(facts.risk_id)}{score})")
+    kind = f": {escaping.prose(facts.kind_says)}" if facts.kind_says else ""
+    lines.append(f"- Subject: {escaping.code(facts.subject)}{kind}")
+    if run := _run(facts):
+        lines.append(f"- {run}")
+    if previous := escaping.link(previous_url):
+        lines.append(f"- The last time: <{previous}>")
+    footer = (
+        f"<sub>riskloop keeps this issue for {escaping.prose(facts.project)}: it edits the text above as the "
+        "numbers change, comments when it gets worse or better, and closes it when they are good again. "
+        "Discuss below; edits to the text are lost.</sub>"
+    )
+    return "\n".join([*lines, "", footer])

@@ -1,0 +1,225 @@
+"""An incident as a Slack message and the replies in its thread."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from riskloop.incidents import Change, Concern
+from riskloop.notifications import Action, Facts
+from riskloop.risks import Owner
+from riskloop.thresholds import Reading, Verdict
+from riskloop.wording import escaping, figures
+
+BLOCKS_LIMIT = 50
+"""Blocks of a message, as Slack takes them."""
+SECTION_LIMIT = 3_000
+"""Characters of a section, as Slack takes them."""
+HEADER_LIMIT = 150
+"""Characters of a header, as Slack takes them."""
+
+_TEXT_LIMIT = 600
+_EVIDENCE_LIMIT = 1_500
+_EVIDENCE_SECTIONS = 2
+_ACTIONS_LIMIT = 10
+_READINGS_LIMIT = 30
+_LINE_LIMIT = 300
+_USER = re.compile(r"[UW][A-Z0-9]{2,}")
+_GROUP = re.compile(r"S[A-Z0-9]{2,}")
+_SIGNS = {
+    Verdict.OK: ":large_green_circle:",
+    Verdict.WARNING: ":large_orange_circle:",
+    Verdict.CRITICAL: ":red_circle:",
+    Verdict.UNKNOWN: ":white_circle:",
+}
+_HEADINGS = {
+    Change.OPENED: "Opened",
+    Change.WORSENED: "Worsened",
+    Change.EASED: "Eased",
+    Change.UPDATED: "Updated",
+    Change.REMINDED: "Still open",
+    Change.RESOLVED: "Resolved",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A message as Slack takes it.
+
+    Args:
+        text: what a notification shows, and a client that shows no blocks.
+        blocks: Block Kit, JSON values only.
+    """
+
+    text: str
+    blocks: tuple[Mapping[str, Any], ...]
+
+
+def message(facts: Facts, *, issue_url: str = "") -> Message:
+    """Write the incident's message as it stands after a transition.
+
+    Args:
+        facts: of the latest transition.
+        issue_url: the incident's GitHub issue; empty if there is none.
+    """
+    resolved = facts.change is Change.RESOLVED
+    title = _title(facts)
+    blocks = [
+        _header(f"{_SIGNS[Verdict.OK if resolved else facts.severity]} {title}"),
+        _section(_how_bad(facts)),
+        _section(_readings(facts.readings)),
+    ]
+    if not resolved:
+        blocks += [_section(_evidence(s.title, s.body)) for s in facts.sections[:_EVIDENCE_SECTIONS]]
+        blocks.append(_section(_to_do(facts)))
+    blocks.append(_context(_links(facts, issue_url)))
+    return Message(text=f"{_SIGNS[Verdict.OK if resolved else facts.severity]} {title}", blocks=_kept(blocks))
+
+
+def reply(facts: Facts, *, issue_url: str = "") -> Message:
+    """Write the reply in the thread that tells of a transition, with its owners where they must act.
+
+    Args:
+        facts: of the transition told of.
+        issue_url: the incident's GitHub issue; empty if there is none.
+    """
+    sign = _SIGNS[Verdict.OK if facts.change is Change.RESOLVED else facts.severity]
+    first = f"{sign} *{_HEADINGS[facts.change]}*: {_reason(facts)}"
+    lines = [first]
+    open_for = figures.duration(facts.at - facts.opened_at)
+    if facts.change is Change.RESOLVED:
+        lines.append(f"It was open for {open_for}.")
+    if facts.change is Change.REMINDED:
+        lines.append(f"It is {facts.severity}, and has been open for {open_for}.")
+    if facts.change in {Change.WORSENED, Change.REMINDED}:
+        lines.append(_owners(facts.owners))
+    breaches = tuple(reading for reading in facts.readings if reading.breached)
+    blocks = [
+        _section("\n".join(line for line in lines if line)),
+        _section(_readings(breaches)),
+        _context(_links(facts, issue_url)),
+    ]
+    return Message(text=first, blocks=_kept(blocks))
+
+
+def _kept(blocks: list[Mapping[str, Any] | None]) -> tuple[Mapping[str, Any], ...]:
+    return tuple(block for block in blocks if block is not None)[:BLOCKS_LIMIT]
+
+
+def _title(facts: Facts) -> str:
+    state = "Resolved" if facts.change is Change.RESOLVED else str(facts.severity).capitalize()
+    what = {
+        Concern.BREACH: facts.risk_title or facts.subject,
+        Concern.BLIND: f"{facts.subject} could not be looked at",
+        Concern.OVERDUE: f"the review of {facts.risk_title or facts.subject} is overdue",
+    }[facts.concern]
+    # Room for the sign before it.
+    return escaping.slack(" ".join(f"{state}: {what}".split()), limit=HEADER_LIMIT - 30)
+
+
+def _how_bad(facts: Facts) -> str:
+    since = figures.moment(facts.opened_at)
+    reason = _reason(facts)
+    if facts.change is Change.RESOLVED:
+        state = f"*Resolved* on {figures.moment(facts.at)}: {reason}. It was open since {since}."
+    else:
+        state = f"*{str(facts.severity).capitalize()}* since {since}: {reason}."
+    lines = [state, escaping.slack(facts.summary, limit=_TEXT_LIMIT), _owners(facts.owners)]
+    return "\n".join(line for line in lines if line)
+
+
+def _reason(facts: Facts) -> str:
+    return escaping.slack(facts.reason.rstrip(". \n"), limit=_TEXT_LIMIT)
+
+
+def _readings(readings: tuple[Reading, ...]) -> str:
+    lines = []
+    for reading in readings[:_READINGS_LIMIT]:
+        bounds = [
+            f"{name} from {figures.number(bound)}"
+            for name, bound in (("warning", reading.warning), ("critical", reading.critical))
+            if bound is not None
+        ]
+        said = f" ({', '.join(bounds)})" if bounds else ""
+        name = escaping.slack(figures.metric(reading.metric), limit=_LINE_LIMIT)
+        value = escaping.slack(figures.quantity(reading.value, reading.unit), limit=_LINE_LIMIT)
+        lines.append(f"{_SIGNS[reading.verdict]} {name}: *{value}*{said}")
+    return "\n".join(lines)
+
+
+def _evidence(title: str, body: str) -> str:
+    return (
+        f"*{escaping.slack(title, limit=_LINE_LIMIT)}*\n{escaping.slack_block(body, limit=_EVIDENCE_LIMIT)}"
+    )
+
+
+def _to_do(facts: Facts) -> str:
+    lines = [f"• {escaping.slack(sentence, limit=_LINE_LIMIT)}" for sentence in facts.remedy[:_ACTIONS_LIMIT]]
+    lines += [f"• {_action(action)}" for action in facts.actions[:_ACTIONS_LIMIT]]
+    if facts.contingency:
+        contingency = escaping.slack(facts.contingency, limit=_LINE_LIMIT)
+        lines.append(f"• If it cannot be mended: {contingency}")
+    return "\n".join(["*What to do*", *lines]) if lines else ""
+
+
+def _action(action: Action) -> str:
+    says = escaping.slack(action.says, limit=_LINE_LIMIT)
+    said = _link(action.url, says) or says
+    if not action.command:
+        return said
+    return f"{said}: `{escaping.slack(action.command, limit=_LINE_LIMIT).replace('`', chr(39))}`"
+
+
+def _links(facts: Facts, issue_url: str) -> str:
+    runbook = _link(facts.runbook, "runbook")
+    if facts.runbook and not runbook:
+        runbook = f"runbook: {escaping.slack(facts.runbook, limit=_LINE_LIMIT)}"
+    links = (_link(issue_url, "issue"), _link(facts.run_url, "flow run"), runbook)
+    about = escaping.slack(f"{facts.project} · {facts.subject}", limit=_LINE_LIMIT)
+    return " · ".join((about, *(link for link in links if link)))
+
+
+def _link(url: str, says: str) -> str:
+    address = escaping.link(url).replace("&", "&amp;")
+    return f"<{address}|{says}>" if address and len(address) <= SECTION_LIMIT // 2 else ""
+
+
+def _owners(owners: tuple[Owner, ...]) -> str:
+    if not owners:
+        return ""
+    first, *others = (_mention(owner) for owner in owners[:_ACTIONS_LIMIT])
+    told = f"; told with them: {', '.join(others)}" if others else ""
+    return f"Owner: {first}{told}"
+
+
+def _mention(owner: Owner) -> str:
+    if _USER.fullmatch(owner.slack):
+        return f"<@{owner.slack}>"
+    if _GROUP.fullmatch(owner.slack):
+        return f"<!subteam^{owner.slack}>"
+    return escaping.slack(owner.name, limit=_LINE_LIMIT)
+
+
+def _header(text: str) -> Mapping[str, Any]:
+    return {"type": "header", "text": {"type": "plain_text", "text": text[:HEADER_LIMIT], "emoji": True}}
+
+
+def _section(text: str) -> Mapping[str, Any] | None:
+    return {"type": "section", "text": _mrkdwn(text)} if text else None
+
+
+def _context(text: str) -> Mapping[str, Any]:
+    return {"type": "context", "elements": [_mrkdwn(text)]}
+
+
+def _mrkdwn(text: str) -> Mapping[str, Any]:
+    # Verbatim: Slack turns no bare address, channel name or @here of somebody else's text into a link.
+    return {"type": "mrkdwn", "text": _within(text), "verbatim": True}
+
+
+def _within(text: str) -> str:
+    """Keep whole lines up to Slack's limit: every line here is complete in itself, links included."""
+    if len(text) <= SECTION_LIMIT:
+        return text
+    kept = text[: SECTION_LIMIT - 1]
+    return (kept[: kept.rindex("\n")] if "\n" in kept else kept) + "…"

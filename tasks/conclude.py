@@ -1,0 +1,43 @@
+"""Says how a run ended, in Prefect's own words."""
+
+from collections.abc import Sequence
+
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from riskloop.assessing import Assessed
+from riskloop.thresholds import Verdict
+
+
+def conclude(assessed: Sequence[Assessed]) -> State[None]:
+    """End the run: Completed; Completed and named `Breached`; or Failed where we could not look.
+
+    A breach fails the run only where the register says so (`fail_run`).
+
+    Raises:
+        ExceptionGroup: what failed unexpectedly, all of it, once everyone was assessed and told.
+    """
+    bugs = [one.look.failure for one in assessed if one.look.failure]
+    if bugs:
+        raise ExceptionGroup("some mitigations failed unexpectedly", bugs)
+    blind = [one for one in assessed if one.assessment.verdict is Verdict.UNKNOWN]
+    if blind:
+        return Failed(message=_sentence("could not look at", blind))
+    failing = [one for one in assessed if _fails(one)]
+    if failing:
+        return Failed(name="Breached", message=_sentence("over the threshold", failing))
+    breached = [one for one in assessed if one.assessment.verdict is not Verdict.OK]
+    if breached:
+        return Completed(name="Breached", message=_sentence("over the threshold", breached))
+    return Completed(message=f"{len(assessed)} looked at, all within their thresholds")
+
+
+def _fails(one: Assessed) -> bool:
+    bound = one.mitigation.fail_run
+    return bound is not None and one.assessment.verdict.rank >= bound.rank
+
+
+def _sentence(words: str, assessed: Sequence[Assessed]) -> str:
+    told = ", ".join(one.mitigation.id for one in assessed[:10])
+    more = f" and {len(assessed) - 10} more" if len(assessed) > 10 else ""  # noqa: PLR2004
+    return f"{words}: {told}{more}"

@@ -1,0 +1,73 @@
+"""Looks at mitigations, and changes nothing."""
+
+import time
+from collections.abc import Sequence
+from math import ceil
+from typing import cast
+from uuid import UUID
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.futures import as_completed
+
+from riskloop.looking import look
+from riskloop.measurements import Look
+from riskloop.register import Register
+from riskloop.risks import Mitigation
+from riskloop.services import site
+from riskloop.settings import read_settings
+
+CHUNKS = 10
+"""Task runs for one measuring, at most: each costs Prefect's server 20 ms and 20 KB."""
+
+PATIENCE_SECONDS = 10.0
+"""Work that takes longer than this shows its progress."""
+
+
+def measure(register: Register, mitigations: Sequence[Mitigation]) -> list[Look]:
+    """Look once at each mitigation; one that fails never hides another.
+
+    Args:
+        register: where the mitigations come from: its directory is where they look.
+        mitigations: at which to look, each once.
+    """
+    size = max(1, ceil(len(mitigations) / CHUNKS))
+    chunks = [tuple(mitigations[start : start + size]) for start in range(0, len(mitigations), size)]
+    started, progress = time.monotonic(), None
+    found: dict[str, Look] = {}
+    for future in as_completed([measure_some.submit(register, chunk) for chunk in chunks]):
+        found |= {seen.mitigation: seen for seen in future.result()}
+        if progress or time.monotonic() - started > PATIENCE_SECONDS:
+            progress = _show_progress(progress, len(found), len(mitigations))
+    return [found[mitigation.id] for mitigation in mitigations]
+
+
+@task(
+    name="measure",
+    task_run_name="measure-{mitigations[0].id}",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retries=0,
+)
+def measure_some(register: Register, mitigations: Sequence[Mitigation]) -> list[Look]:
+    """Look at some mitigations, one after the other."""
+    log = get_run_logger()
+    settings = read_settings()
+    looks = []
+    for mitigation in mitigations:
+        seen = look(mitigation, site(register, settings))
+        if seen.observation is None:
+            log.warning("%s: could not look: %s", mitigation.id, seen.reason)
+        else:
+            log.info("%s: %s", mitigation.id, seen.observation.evidence.summary)
+        looks.append(seen)
+    return looks
+
+
+def _show_progress(artifact: UUID | None, done: int, of: int) -> UUID:
+    share = 100.0 * done / of
+    if artifact is None:
+        # Called from a synchronous flow, these return the id; their types allow for an awaitable.
+        return cast("UUID", create_progress_artifact(share, description=f"{of} mitigations to look at"))
+    return cast("UUID", update_progress_artifact(artifact, share))

@@ -1,0 +1,51 @@
+"""What the looks of the flow run at work have in common: its identity, its links, its register."""
+
+from prefect import runtime
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
+from prefect.utilities.urls import url_for
+
+from riskloop.assessing import Occasion
+from riskloop.notifications import Links
+from riskloop.register import Register
+from riskloop.services import Services, now
+
+
+def occasion(services: Services, register: Register, *, phase: str = "look", because: str = "") -> Occasion:
+    """Describe the flow run at work.
+
+    Args:
+        phase: `look`, or `after` for the look after something was done about it.
+        because: what a person decided that led to this run.
+    """
+    return Occasion(
+        project=register.project,
+        run=str(runtime.flow_run.id),
+        register_digest=register.digest,
+        reach=services.reach(events=True),
+        links=_links(services.identity.installation),
+        evidence=services.settings.state / "evidence",
+        now=now(),
+        phase=phase,
+        because=because,
+    )
+
+
+def name_run() -> str:
+    """Name a run by what it looks at: `fixture-drift: all`, or the ids."""
+    chosen = runtime.flow_run.parameters.get("mitigations")
+    return f"{runtime.flow_run.flow_name}: {', '.join(chosen) if chosen else 'all'}"
+
+
+def _links(installation: str) -> Links:
+    """Find the run's own address, and those of the forms that our decisions are taken in."""
+    ours = DeploymentFilter(tags=DeploymentFilterTags(all_=["decision", f"riskloop:{installation}"]))
+    with get_client(sync_client=True) as client:
+        flows = {flow.id: flow.name for flow in client.read_flows(deployment_filter=ours)}
+        deployments = client.read_deployments(deployment_filter=ours)
+    forms = {}
+    for deployment in deployments:
+        address = url_for("deployment", deployment.id)
+        if address:
+            forms[flows[deployment.flow_id].replace("-", "_")] = f"{address}/run"
+    return Links(run=url_for("flow-run", runtime.flow_run.id) or "", forms=forms)

@@ -1,0 +1,72 @@
+"""What the service is told through its environment."""
+
+from pathlib import Path
+
+import pytest
+
+from riskloop.errors import Refused
+from riskloop.settings import Settings, read_settings
+
+
+def test_without_anything_the_register_is_here_and_the_state_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = read_settings({})
+    assert settings.register == tmp_path / "riskloop.yaml"
+    assert settings.state == tmp_path / ".riskloop"
+    assert settings.store_url.get_secret_value() == f"sqlite:///{tmp_path / '.riskloop' / 'riskloop.sqlite'}"
+    assert settings.github_token is None
+    assert settings.slack_tokens == {}
+
+
+def test_the_command_line_comes_before_the_environment(tmp_path: Path) -> None:
+    environment = {"RISKLOOP_REGISTER": "/elsewhere/register.yaml", "RISKLOOP_STATE": "/elsewhere/state"}
+    settings = read_settings(environment, register=tmp_path / "r.yaml")
+    assert settings.register == tmp_path / "r.yaml"
+    assert settings.state == Path("/elsewhere/state")
+
+
+def test_each_workspace_has_its_own_slack_token(tmp_path: Path) -> None:
+    secret = tmp_path / "token"
+    secret.write_text("xoxb-from-file\n", encoding="utf-8")
+    settings = read_settings(
+        {
+            "RISKLOOP_SLACK_TOKEN": "xoxb-one",
+            "RISKLOOP_SLACK_TOKEN_ACME": "xoxb-acme",
+            "RISKLOOP_SLACK_TOKEN_OTHER_CO_FILE": str(secret),
+        }
+    )
+    tokens = {name: token.get_secret_value() for name, token in settings.slack_tokens.items()}
+    assert tokens == {"": "xoxb-one", "acme": "xoxb-acme", "other_co": "xoxb-from-file"}
+
+
+def test_a_secret_is_in_no_text_made_of_the_settings(tmp_path: Path) -> None:
+    secret = tmp_path / "token"
+    secret.write_text("ghp_secret", encoding="utf-8")
+    settings = read_settings(
+        {
+            "RISKLOOP_GITHUB_TOKEN_FILE": str(secret),
+            "RISKLOOP_SLACK_TOKEN": "xoxb-secret",
+            "RISKLOOP_STORE_URL": "postgresql://me:pg-secret@db/riskloop",
+        }
+    )
+    assert settings.github_token is not None
+    assert settings.github_token.get_secret_value() == "ghp_secret"
+    assert "secret" not in f"{settings!r} {settings}".replace(str(tmp_path), "")
+
+
+def test_a_secrets_file_that_is_missing_says_which() -> None:
+    with pytest.raises(Refused, match=r"RISKLOOP_GITHUB_TOKEN_FILE names /nowhere/token, .*No such file"):
+        read_settings({"RISKLOOP_GITHUB_TOKEN_FILE": "/nowhere/token"})
+
+
+@pytest.mark.parametrize("value", ["soon", "-1", "nan", "1e9"])
+def test_a_number_of_seconds_that_is_none_is_refused(value: str) -> None:
+    with pytest.raises(Refused, match="RISKLOOP_SETTLE_SECONDS is"):
+        read_settings({"RISKLOOP_SETTLE_SECONDS": value})
+
+
+def test_allowed_roots_are_separated_as_paths_are() -> None:
+    settings: Settings = read_settings({"RISKLOOP_ALLOWED_ROOTS": "/data:/srv/files"})
+    assert settings.allowed_roots == (Path("/data"), Path("/srv/files"))
