@@ -46,14 +46,14 @@ check: develop
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m riskloop.register.publish --check
+	$(BIN)/python -m riskloop.publishing --check
 
 format: develop
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 publish: develop
-	$(BIN)/python -m riskloop.register.publish
+	$(BIN)/python -m riskloop.publishing
 
 bench: develop
 	$(BIN)/python benchmarks/run.py

@@ -52,8 +52,11 @@ def ours(store: Store, directory: Path) -> None:
         evidence=directory,
         now=NOW,
     )
-    for mitigation in mitigations:
-        assess(store, mitigation, Look(mitigation=mitigation.id, at=NOW, observation=observation), occasion)
+    looks = [
+        (mitigation, Look(mitigation=mitigation.id, at=NOW, observation=observation))
+        for mitigation in mitigations
+    ]
+    assess(store, looks, occasion)
 
 
 def rows() -> list[tuple[str, int, str, float]]:

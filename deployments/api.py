@@ -1,7 +1,7 @@
 """What we ask of the Prefect server, in its own REST words: so that asking costs no import of Prefect."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -193,32 +193,6 @@ class Api:
             raise RiskloopError(
                 f"what answers at {self.url} does not speak JSON", remedy="correct the address"
             ) from error
-
-
-def run_deployment(
-    api_url: str,
-    deployment: str,
-    parameters: Mapping[str, Any],
-    *,
-    interrupted: Callable[[], bool] = lambda: False,
-) -> Run:
-    """Run a deployment once and wait for its end; the run as it is then, or as it was when interrupted.
-
-    Args:
-        api_url: the Prefect API.
-        deployment: the deployment's id.
-        parameters: of the flow, as JSON values.
-        interrupted: asked twice a second.
-
-    Raises:
-        RiskloopError: the server does not answer, or refuses the parameters.
-    """
-    with Api(api_url) as api:
-        run = api.start(deployment, parameters)
-        while not run.final and not interrupted():
-            time.sleep(0.5)
-            run = api.run(run.id)
-    return run
 
 
 def _run(row: Mapping[str, Any]) -> Run:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 _LOG_LIMIT = 5 * 1024 * 1024
+_KEPT, _SHOWN = 500, 15
 
 
 class Child:
@@ -40,7 +41,7 @@ class Child:
     ) -> None:
         self.name = name
         self.log = state / "logs" / f"{name}.log"
-        self._tail: deque[str] = deque(maxlen=20)
+        self._tail: deque[str] = deque(maxlen=_KEPT)
         self._over = False
         line, self._line = os.pipe()
         try:
@@ -72,8 +73,15 @@ class Child:
 
     def tail(self) -> str:
         """Return the end of what it wrote, for an error that must say why."""
-        self._pump.join(timeout=1)
-        return "\n".join(self._tail)
+        return "\n".join(self._lines()[-_SHOWN:])
+
+    def said(self, phrase: str) -> bool:
+        """Whether a phrase is in the last some hundred lines of what it wrote."""
+        return any(phrase in line for line in self._lines())
+
+    def _lines(self) -> list[str]:
+        self._pump.join(timeout=1 if self.ended() else 0)
+        return list(self._tail)
 
     def tell(self, word: str) -> None:
         """Write one line on its lifeline; a child already gone hears nothing, which is well."""

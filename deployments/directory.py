@@ -13,7 +13,25 @@ from typing import Any
 
 from riskloop.errors import Refused
 
-_OURS = {"installation", "key", "lock", "logs", "prefect", "riskloop.sqlite", "service.json"}
+_MARK = "*\n"
+# What the rest of us may have put there before the first `up`.
+_OURS = frozenset(
+    (
+        "demo",
+        "evidence",
+        "installation",
+        "key",
+        "lock",
+        "mirrors",
+        "outbox",
+        "register.last-good.yaml",
+        "replaced",
+        "riskloop.sqlite",
+        "riskloop.sqlite-shm",
+        "riskloop.sqlite-wal",
+        "scratch",
+    )
+)
 # A parent that was killed leaves its children up to ten seconds to end, and they hold the lock until then.
 _DYING = 15.0
 
@@ -47,16 +65,17 @@ def prepare(state: Path) -> None:
     """
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        there = {path.name for path in state.iterdir()}
-        if there and not there & _OURS:
+        ignore = state / ".gitignore"
+        marked = ignore.is_file() and ignore.read_text(encoding="utf-8", errors="replace") == _MARK
+        strange = {path.name for path in state.iterdir()} - _OURS
+        if strange and not marked:
             raise Refused(
-                f"{state} is not a state directory of ours: it holds {min(there)!r} and nothing we made",
+                f"{state} is not a state directory of ours: it holds {min(strange)!r}",
                 rule="state-directory",
                 remedy="name a new or an empty directory with RISKLOOP_STATE",
             )
-        ignore = state / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n", encoding="utf-8")
+        if not marked:
+            ignore.write_text(_MARK, encoding="utf-8")
         (state / "logs").mkdir(exist_ok=True)
         (state / "prefect").mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
@@ -72,9 +91,16 @@ def locked(state: Path, *, register: Path, now: datetime) -> Iterator[int]:
     """Hold the state directory; the yielded descriptor is inherited by the children, who then hold it too.
 
     Raises:
-        Refused: another `up` runs on this directory.
+        Refused: another `up` runs on this directory, or its lock cannot be opened.
     """
-    descriptor = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        descriptor = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise Refused(
+            f"{state / 'lock'} cannot be opened ({error.strerror})",
+            rule="state-directory",
+            remedy="see whose it is, and remove it if no riskloop runs there",
+        ) from error
     try:
         _acquire(descriptor, state)
         (state / "service.json").unlink(missing_ok=True)

@@ -9,7 +9,7 @@ import os
 import select
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,6 +35,8 @@ _RUNNER_GRACE = 13.0
 _HURRIED_GRACE = 4.0
 _SERVER_GRACE = 5.0
 _LOOK_SECONDS = 3.0
+_ASK_SECONDS = 0.5
+_PATIENCE = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,12 +89,11 @@ def up(
             return FINE
         say(f"Prefect UI: {running.service.ui_url}")
         runs = running.first_runs(once=once)
-        finished = running.wait_for(runs)
-        if text := status():
-            say(text)
+        finished = running.finish(runs)
         if once:
+            running.show(status)
             return COULD_NOT if asked.heard() else verdict(finished)
-        return running.stay(status=status, shown=text)
+        return running.stay(status)
 
 
 @contextmanager
@@ -112,7 +113,7 @@ def service(
     Raises:
         Refused: the running service serves another register.
         RiskloopError: a part did not start.
-        KeyboardInterrupt: Ctrl-C or SIGTERM while it started.
+        KeyboardInterrupt: Ctrl-C or SIGTERM, also inside the block.
     """
     running = running_service(settings.state)
     if running is not None:
@@ -130,7 +131,46 @@ def service(
     with interruptions() as asked, _started(settings, wish, asked=asked, catch_up=False, say=say) as started:
         if started is None:
             raise KeyboardInterrupt
-        yield started.service
+        with asked.raised():
+            yield started.service
+
+
+def run_deployment(service: Service, flow: str, parameters: Mapping[str, Any]) -> Run:
+    """Run a flow of the service once, and wait for its end.
+
+    Args:
+        flow: the flow's name, `fixture-drift`.
+        parameters: of the flow, as JSON values.
+
+    Raises:
+        RiskloopError: the service does not have the flow, does not answer, or refuses the parameters.
+    """
+    deployment = service.deployments.get(flow)
+    if deployment is None:
+        raise RiskloopError(
+            f"the service of process {service.pid} does not serve {flow}",
+            remedy="it may be older than this command: stop it and start it again",
+        )
+    with Api(service.api_url) as api:
+        return wait_for(api, [api.start(deployment, parameters)], until=lambda: time.sleep(_ASK_SECONDS))[0]
+
+
+def wait_for(api: Api, runs: Sequence[Run], *, until: Callable[[], object]) -> tuple[Run, ...]:
+    """Wait for the end of runs; before each look `until` is called, which waits, and ends it all if true.
+
+    Raises:
+        RiskloopError: the server does not answer for twenty looks in a row.
+    """
+    silent = 0
+    while not all(run.final for run in runs) and not until():
+        try:
+            runs = [run if run.final else api.run(run.id) for run in runs]
+            silent = 0
+        except RiskloopError:
+            silent += 1
+            if silent >= _PATIENCE:
+                raise
+    return tuple(runs)
 
 
 def verdict(runs: Sequence[Run]) -> int:
@@ -159,6 +199,7 @@ class _Running:
         self._tag = tag
         self._asked = asked
         self._say = say
+        self._shown = ""
 
     def first_runs(self, *, once: bool) -> tuple[Run, ...]:
         """Start every scheduled deployment (`once`), or those that never ended; destructive ones dry."""
@@ -173,16 +214,25 @@ class _Running:
             runs.append(self.api.start(deployment.id, {"dry_run": True} if dry else {}))
         return tuple(runs)
 
-    def wait_for(self, runs: Sequence[Run]) -> tuple[Run, ...]:
-        """Wait for the end of these runs, of a child, or of our patience when asked to end."""
-        while not all(run.final for run in runs) and self._alive() and not self._asked.wait(0.5):
-            runs = [run if run.final else self.api.run(run.id) for run in runs]
-        return tuple(runs)
+    def finish(self, runs: Sequence[Run]) -> tuple[Run, ...]:
+        """Wait for the end of these runs, for that of a child, or for being asked to end."""
+        return wait_for(self.api, runs, until=lambda: self._asked.wait(_ASK_SECONDS) or not self._alive())
 
-    def stay(self, *, status: Callable[[], str], shown: str) -> int:
+    def show(self, status: Callable[[], str]) -> None:
+        """Say the status, if it is another than was said last; a broken register is no reason to end."""
+        try:
+            text = status()
+        except RiskloopError as error:
+            text = str(error)
+        if text != self._shown:
+            self._shown = text
+            self._say(text)
+
+    def stay(self, status: Callable[[], str]) -> int:
         """Stay until asked to end; show the status again whenever a run that ended has changed it."""
         ours = tuple(self.service.deployments.values())
-        seen = self.api.latest(ours)
+        seen: Run | None = None
+        self.show(status)
         while not self._asked.wait(_LOOK_SECONDS):
             if not self._alive():
                 return COULD_NOT
@@ -192,9 +242,7 @@ class _Running:
                 continue  # Busy for a moment; if it is gone for good, so is the child.
             if ended != seen:
                 seen = ended
-                if (text := status()) != shown:
-                    shown = text
-                    self._say(text)
+                self.show(status)
         return FINE
 
     def _alive(self) -> bool:

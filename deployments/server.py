@@ -66,10 +66,11 @@ def wait_until_ready(server: Child, api_url: str, *, state: Path, interrupted: C
     started = time.monotonic()
     while time.monotonic() - started < _READY_WITHIN and not interrupted():
         if server.ended():
-            tail = server.tail()
-            if "already in use" in tail:
+            if server.said("already in use"):
                 return False
-            raise RiskloopError(f"the Prefect server ended at once:\n{tail}", remedy=f"see {server.log}")
+            raise RiskloopError(
+                f"the Prefect server ended at once:\n{server.tail()}", remedy=f"see {server.log}"
+            )
         with contextlib.suppress(httpx.HTTPError, ValueError, KeyError):
             answer = httpx.get(f"{api_url}/admin/settings", timeout=5, trust_env=False)
             # Whoever answers there must be ours: another one may have taken the port between look and start.

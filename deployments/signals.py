@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+_NOHUP = (signal.SIGHUP, signal.SIG_IGN)
 _HEARD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -16,6 +17,7 @@ class Interruptions:
 
     def __init__(self, wake: int) -> None:
         self.count = 0
+        self._raising = False
         self._wake = wake
 
     def heard(self) -> bool:
@@ -28,9 +30,21 @@ class Interruptions:
             select.select([self._wake], [], [], left)
         return self.heard()
 
+    @contextmanager
+    def raised(self) -> Iterator[None]:
+        """Let the first signal inside the block raise KeyboardInterrupt there, for code that asks nobody."""
+        self._raising = True
+        try:
+            yield
+        finally:
+            self._raising = False
+
     def _note(self, number: int, frame: FrameType | None) -> None:
         del number, frame
         self.count += 1
+        if self._raising:
+            self._raising = False
+            raise KeyboardInterrupt
 
 
 @contextmanager
@@ -42,7 +56,9 @@ def interruptions() -> Iterator[Interruptions]:
     heard = Interruptions(read)
     # A handler may not touch a lock; the byte that Python writes here for each signal wakes the select.
     former_wake = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-    former = {number: signal.signal(number, heard._note) for number in _HEARD}  # noqa: SLF001 - our own class
+    # Under nohup SIGHUP is ignored, and stays so.
+    meant = [number for number in _HEARD if (number, signal.getsignal(number)) != _NOHUP]
+    former = {number: signal.signal(number, heard._note) for number in meant}  # noqa: SLF001 - our own class
     try:
         yield heard
     finally:

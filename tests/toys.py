@@ -1,6 +1,7 @@
-"""A toy kind that measures what a test tells it to, and the little register it stands in."""
+"""A toy kind that measures what a test tells it to, the little register it stands in, and a clock."""
 
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 
 from riskloop.errors import Unmeasurable
 from riskloop.measurements import HIGHER, LOWER, Evidence, Measurement, Metric, Observation
@@ -66,3 +67,16 @@ MITIGATION = Mitigation(
         "margin": Threshold(warning=7, critical=1),
     },
 )
+
+
+class Clock:
+    """A clock that stands still until it is told."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 1, 2, 20, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)

@@ -1,25 +1,33 @@
-"""Turns looks into history: one transaction holds the look, its incident and deliveries, or none of them."""
+"""Turns looks into history: a look, its incident and deliveries are stored together, or none of them."""
 
-from collections.abc import Collection
+import logging
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
-import orjson
 from sqlalchemy import Connection
 
+from riskloop.errors import StoreError
+from riskloop.facts import Occasion, facts_of_service
+from riskloop.following import Case, changed, close, follow, record
 from riskloop.incidents import BLIND_AFTER, Change, Concern, Incident, Streaks, Transition, next_transition
 from riskloop.measurements import Look
-from riskloop.notifications import Action, Facts, Links, Reach, routes
+from riskloop.notifications import routes
 from riskloop.risks import Mitigation, Owner
-from riskloop.store import Store, evidence, history, outbox
-from riskloop.store.history import Observed
+from riskloop.soundness import made_sound, storable
+from riskloop.store import RowsRefused, Store, evidence, history, observations, outbox
+from riskloop.store.evidence import Kept
+from riskloop.store.observations import Observed
 from riskloop.thresholds import Assessment, Verdict, assess_look
+
+__all__ = ["CHUNK", "SERVICE", "Assessed", "Occasion", "assess", "assess_service", "judge", "retire"]
 
 SERVICE = "service"
 """The subject of riskloop's own incidents."""
+
+CHUNK = 250
+"""Looks in one transaction: it is over in a tenth of a second, so nobody waits long for their turn."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,72 +35,48 @@ class Assessed:
     """What became of one look.
 
     Args:
+        look: as it was stored: its text cleaned, and without an observation if that could not be stored.
+        kept: its whole evidence, where that is more than a message holds.
         transitions: what happened to the mitigation's incidents, in order; empty if nobody need hear.
     """
 
     mitigation: Mitigation
     look: Look
     assessment: Assessment
+    kept: Kept | None = None
     transitions: tuple[tuple[Incident, Transition], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Occasion:
-    """What the looks of one run have in common.
+def judge(mitigation: Mitigation, look: Look) -> Assessed:
+    """Judge one look and store nothing; one whose numbers cannot be believed counts as one that failed."""
+    sound = made_sound(look, mitigation.kind.metrics)
+    assessment = assess_look(sound, mitigation.kind.metrics, mitigation.thresholds)
+    return Assessed(mitigation=mitigation, look=sound, assessment=assessment)
+
+
+def assess(
+    store: Store, looks: Sequence[tuple[Mitigation, Look]], occasion: Occasion
+) -> tuple[Assessed, ...]:
+    """Judge looks and store each with everything that follows from it, in the order they were given.
+
+    Looks are stored a chunk at a time. One that the store refuses for a reason of its own is stored as one
+    that failed, with the reason; the others of its chunk are stored as they are. Repeating this for the same
+    run stores nothing twice.
 
     Args:
-        run: the run's identity: each look of it is stored once, however often it is repeated.
-        phase: `look`, or `after` for the look after mitigating.
-        because: what a person decided that led to this run, to be told with a resolution.
-        evidence: the directory for evidence files.
-    """
-
-    project: str
-    run: str
-    register_digest: str
-    reach: Reach
-    links: Links
-    evidence: Path
-    now: datetime
-    phase: str = "look"
-    because: str = ""
-
-
-def assess(store: Store, mitigation: Mitigation, look: Look, occasion: Occasion) -> Assessed:
-    """Store one look and everything that follows from it, in one transaction.
+        looks: at most one for each mitigation.
 
     Raises:
-        StoreError: nothing was stored.
+        StoreError: the store cannot be written; the looks of earlier chunks stay stored.
     """
-    assessment = assess_look(look, mitigation.kind.metrics, mitigation.thresholds)
-    document = look.observation.evidence.document if look.observation else ""
-    digest, file = evidence.keep_document(document, occasion.evidence) if document else (None, None)
-    with store.writing() as connection:
-        streaks = history.lock_mitigation(
-            connection,
-            mitigation.id,
-            kind=mitigation.kind.name,
-            risk=mitigation.risk.id,
-            now=look.at,
-        )
-        if history.is_observed(connection, mitigation.id, run=occasion.run, phase=occasion.phase):
-            return Assessed(mitigation=mitigation, look=look, assessment=assessment)
-        if digest is not None:
-            evidence.add_evidence(connection, digest, size=len(document.encode()), at=occasion.now)
-        streaks = streaks.after(assessment.verdict)
-        observation = history.add_observation(
-            connection, _observed(look, assessment, occasion, digest), assessment.readings, streaks
-        )
-        case = _Case(
-            mitigation=mitigation,
-            look=look,
-            assessment=assessment,
-            occasion=occasion,
-            document=str(file or ""),
-            observation=observation,
-        )
-        changes = _follow(connection, case, streaks)
-    return Assessed(mitigation=mitigation, look=look, assessment=assessment, transitions=changes)
+    occasion = replace(occasion, because=storable(occasion.because))
+    done: dict[str, Assessed] = {}
+    ordered = sorted(looks, key=lambda pair: pair[0].id)
+    for start in range(0, len(ordered), CHUNK):
+        chunk = [judge(mitigation, look) for mitigation, look in ordered[start : start + CHUNK]]
+        chunk = [_keep_document(one, occasion) for one in chunk]
+        done |= {one.mitigation.id: one for one in _store(store, chunk, occasion)}
+    return tuple(done[mitigation.id] for mitigation, _ in looks)
 
 
 def assess_service(
@@ -104,7 +88,9 @@ def assess_service(
         problem: what is wrong, in words; empty if all is well.
         remedy: what to do about it.
     """
+    problem = storable(problem)
     with store.writing() as connection:
+        observations.lock_every_mitigation(connection)
         incident = history.open_incidents(connection, SERVICE).get(Concern.BLIND)
         assessment = Assessment(verdict=Verdict.UNKNOWN if problem else Verdict.OK, reason=problem)
         # Unlike a look, which may fail once, a service that is unwell says so at once.
@@ -113,10 +99,14 @@ def assess_service(
         )
         if transition is None:
             return ()
-        changed = _changed(incident, transition, SERVICE, Concern.BLIND, occasion.now)
-        facts = _facts(changed, transition, incident, (owner,), occasion, summary=problem, remedy=(remedy,))
-        _record(connection, changed, transition, facts, occasion, is_new=incident is None)
-        return ((changed, transition),)
+        told = changed(incident, transition, SERVICE, Concern.BLIND, occasion.now)
+        facts = facts_of_service(told, owner, occasion, problem=problem, remedy=remedy)
+        if incident and transition.change is Change.RESOLVED:
+            places = sorted(outbox.addressed(connection, [incident.id])[incident.id])
+        else:
+            places = list(routes((owner,), occasion.reach))
+        record(connection, told, facts, places)
+        return ((told.incident, transition),)
 
 
 def retire(
@@ -129,238 +119,95 @@ def retire(
     """
     closed: list[tuple[Incident, Transition]] = []
     with store.writing() as connection:
-        for subject in history.open_subjects(connection):
-            if subject in kept or subject == SERVICE:
-                continue
-            reason = f"{subject} is no longer in the register, or is switched off there"
-            found = history.open_incidents(connection, subject).values()
-            closed.extend(_close(connection, incident, reason, occasion) for incident in found)
+        observations.lock_every_mitigation(connection)
+        gone = [one for one in history.open_subjects(connection) if one not in kept and one != SERVICE]
+        for subject, found in history.open_incidents_of(connection, gone).items():
+            addressed = outbox.addressed(connection, [incident.id for incident in found.values()])
+            for incident in found.values():
+                reason = f"{subject} is no longer in the register, or is switched off there"
+                closed.append(close(connection, incident, reason, occasion, sorted(addressed[incident.id])))
     return tuple(closed)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Case:
-    """One look on its way into history."""
+def _store(store: Store, judged: Sequence[Assessed], occasion: Occasion) -> list[Assessed]:
+    """Store looks in one transaction; if the database refuses one of them, each in its own."""
+    try:
+        with store.writing() as connection:
+            return _write(connection, judged, occasion)
+    except RowsRefused as refused:
+        if len(judged) > 1:
+            return [done for one in judged for done in _store(store, [one], occasion)]
+        (one,) = judged
+        _log.warning("%s: could not be stored: %s", one.mitigation.id, refused)
+        failed = judge(
+            one.mitigation,
+            replace(one.look, observation=None, reason=f"could not be stored: {refused}", failure=refused),
+        )
+        if one.look.observation is None:
+            # Not even the failure can be stored: whoever asked raises it when everyone else was told.
+            return [failed]
+        return _store(store, [failed], occasion)
 
-    mitigation: Mitigation
-    look: Look
-    assessment: Assessment
-    occasion: Occasion
-    document: str
-    observation: int
+
+def _keep_document(one: Assessed, occasion: Occasion) -> Assessed:
+    """Keep a look's whole evidence; where that fails a breach is told all the same, with a word about it."""
+    seen = one.look.observation
+    if seen is None or not seen.evidence.document:
+        return one
+    try:
+        return replace(one, kept=evidence.keep_document(seen.evidence.document, occasion.evidence))
+    except StoreError as error:
+        _log.warning("%s: %s", one.mitigation.id, error)
+        summary = f"{seen.evidence.summary} (The whole evidence is missing: {error.what}.)".lstrip()
+        told = replace(seen, evidence=replace(seen.evidence, summary=summary))
+        return replace(one, look=replace(one.look, observation=told))
 
 
-def _observed(look: Look, assessment: Assessment, occasion: Occasion, digest: str | None) -> Observed:
-    seen = look.observation.evidence if look.observation else None
+def _write(connection: Connection, judged: Sequence[Assessed], occasion: Occasion) -> list[Assessed]:
+    mitigations = [one.mitigation for one in judged]
+    before = observations.lock_mitigations(connection, mitigations, now=occasion.now)
+    known = observations.already_observed(connection, mitigations, run=occasion.run, phase=occasion.phase)
+    new = [one for one in judged if one.mitigation.id not in known]
+    streaks = {one.mitigation.id: before[one.mitigation.id].after(one.assessment.verdict) for one in new}
+    evidence.add_evidence(connection, [one.kept for one in new if one.kept], at=occasion.now)
+    seen = [_observed(one, occasion, streaks[one.mitigation.id]) for one in new]
+    numbers = observations.add_observations(connection, seen)
+    is_open = history.open_incidents_of(connection, list(streaks))
+    incidents = [incident.id for found in is_open.values() for incident in found.values()]
+    addressed = outbox.addressed(connection, incidents)
+    transitions = {}
+    for one in new:
+        subject = one.mitigation.id
+        if one.assessment.verdict is Verdict.OK and not is_open[subject]:
+            continue
+        case = Case(
+            occasion=occasion,
+            mitigation=one.mitigation,
+            look=one.look,
+            assessment=one.assessment,
+            streaks=streaks[subject],
+            document=str(one.kept.file) if one.kept else "",
+            observation=numbers[subject],
+            is_open=is_open[subject],
+            addressed=addressed,
+        )
+        transitions[subject] = follow(connection, case)
+    return [replace(one, transitions=transitions.get(one.mitigation.id, ())) for one in judged]
+
+
+def _observed(one: Assessed, occasion: Occasion, streaks: Streaks) -> Observed:
+    seen = one.look.observation.evidence if one.look.observation else None
     return Observed(
-        mitigation=look.mitigation,
+        mitigation=one.mitigation,
         run=occasion.run,
         phase=occasion.phase,
-        at=look.at,
-        verdict=assessment.verdict,
-        reason=assessment.reason,
+        at=one.look.at,
+        verdict=one.assessment.verdict,
+        reason=one.assessment.reason,
         register_digest=occasion.register_digest,
+        readings=one.assessment.readings,
+        streaks=streaks,
         summary=seen.summary if seen else "",
         fingerprint=seen.fingerprint if seen else "",
-        evidence=digest,
-    )
-
-
-def _follow(connection: Connection, case: _Case, streaks: Streaks) -> tuple[tuple[Incident, Transition], ...]:
-    mitigation, occasion = case.mitigation, case.occasion
-    is_open = history.open_incidents(connection, mitigation.id)
-    changes = []
-    for concern in (Concern.BREACH, Concern.BLIND):
-        incident = is_open.get(concern)
-        if incident is not None and _has_moved(connection, incident, case):
-            owner = mitigation.risk.owners[0].name
-            changes.append(
-                _close(connection, incident, f"it is with {owner} now, and goes on there", occasion)
-            )
-            incident = None
-        transition = next_transition(
-            concern,
-            incident,
-            case.assessment,
-            streaks,
-            after=mitigation.after,
-            resolve_after=mitigation.resolve_after,
-        )
-        if transition is not None:
-            changes.append(_change(connection, incident, transition, concern, case))
-        elif incident is not None:
-            _address_new_routes(connection, incident, case)
-    return tuple(changes)
-
-
-def _change(
-    connection: Connection,
-    incident: Incident | None,
-    transition: Transition,
-    concern: Concern,
-    case: _Case,
-) -> tuple[Incident, Transition]:
-    occasion, mitigation, risk = case.occasion, case.mitigation, case.mitigation.risk
-    if transition.change is Change.RESOLVED and occasion.because:
-        transition = replace(transition, reason=f"{transition.reason}: {occasion.because}")
-    changed = _changed(incident, transition, mitigation.id, concern, occasion.now)
-    seen = case.look.observation.evidence if case.look.observation else None
-    is_breach = concern is Concern.BREACH
-    facts = _facts(
-        changed,
-        transition,
-        incident,
-        risk.owners,
-        occasion,
-        risk_id=risk.id,
-        risk_title=risk.title,
-        risk_score=risk.score,
-        contingency=risk.contingency,
-        runbook=risk.runbook,
-        kind=mitigation.kind.name,
-        kind_says=mitigation.kind.says,
-        readings=case.assessment.readings,
-        summary=seen.summary if seen else case.assessment.reason,
-        sections=seen.sections if seen else (),
-        document=case.document,
-        remedy=mitigation.kind.remedy if is_breach else (),
-        actions=_actions(mitigation, occasion.links) if is_breach else (),
-    )
-    _record(
-        connection,
-        changed,
-        transition,
-        facts,
-        occasion,
-        is_new=incident is None,
-        observation=case.observation,
-    )
-    return changed, transition
-
-
-def _close(
-    connection: Connection, incident: Incident, reason: str, occasion: Occasion
-) -> tuple[Incident, Transition]:
-    """Resolve an incident for a reason that is no look, telling its last facts once more."""
-    transition = Transition(change=Change.RESOLVED, severity=Verdict.OK, reason=reason)
-    changed = _changed(incident, transition, incident.subject, incident.concern, occasion.now)
-    _, last = history.last_transition(connection, incident.id)
-    facts = replace(
-        last,
-        change=Change.RESOLVED,
-        severity=Verdict.OK,
-        previous=incident.severity,
-        reason=reason,
-        at=occasion.now,
-        run_url=occasion.links.run,
-    )
-    _record(connection, changed, transition, facts, occasion, is_new=False)
-    return changed, transition
-
-
-def _changed(
-    incident: Incident | None, transition: Transition, subject: str, concern: Concern, now: datetime
-) -> Incident:
-    if incident is None:
-        return Incident(
-            id=history.new_id(),
-            subject=subject,
-            concern=concern,
-            severity=transition.severity,
-            opened_at=now,
-            reason=transition.reason,
-            breaches=transition.breaches,
-        )
-    if transition.change is Change.RESOLVED:
-        return replace(incident, resolved_at=now)
-    return replace(
-        incident, severity=transition.severity, reason=transition.reason, breaches=transition.breaches
-    )
-
-
-def _facts(
-    incident: Incident,
-    transition: Transition,
-    before: Incident | None,
-    owners: tuple[Owner, ...],
-    occasion: Occasion,
-    **more: Any,
-) -> Facts:
-    return Facts(
-        project=occasion.project,
-        incident=incident.id,
-        subject=incident.subject,
-        concern=incident.concern,
-        change=transition.change,
-        severity=transition.severity,
-        previous=before.severity if before else Verdict.OK,
-        reason=transition.reason,
-        at=occasion.now,
-        opened_at=incident.opened_at,
-        owners=owners,
-        run_url=occasion.links.run,
-        **more,
-    )
-
-
-def _record(
-    connection: Connection,
-    incident: Incident,
-    transition: Transition,
-    facts: Facts,
-    occasion: Occasion,
-    *,
-    is_new: bool,
-    observation: int | None = None,
-) -> None:
-    if is_new:
-        history.add_incident(connection, incident, owner=facts.owners[0].name)
-    else:
-        history.change_incident(connection, incident)
-    number = history.add_transition(
-        connection, incident.id, transition, facts, at=occasion.now, observation=observation
-    )
-    # A resolution is told wherever the incident was; every other change where its owner is heard today.
-    places = (
-        sorted(outbox.addressed(connection, incident.id))
-        if transition.change is Change.RESOLVED
-        else routes(facts.owners, occasion.reach)
-    )
-    for route in places:
-        outbox.add_delivery(
-            connection, transition=number, incident=incident.id, route=route, now=occasion.now
-        )
-
-
-def _address_new_routes(connection: Connection, incident: Incident, case: _Case) -> None:
-    """Tell of an open incident where a channel was added since it opened."""
-    known = outbox.addressed(connection, incident.id)
-    missing = [
-        route for route in routes(case.mitigation.risk.owners, case.occasion.reach) if route not in known
-    ]
-    if not missing:
-        return
-    number, _ = history.last_transition(connection, incident.id)
-    for route in missing:
-        outbox.add_delivery(
-            connection, transition=number, incident=incident.id, route=route, now=case.occasion.now
-        )
-
-
-def _has_moved(connection: Connection, incident: Incident, case: _Case) -> bool:
-    """Say whether the owner is heard elsewhere now: another repository, or another Slack channel."""
-    now = dict(route.place for route in routes(case.mitigation.risk.owners, case.occasion.reach))
-    before = (route.place for route in outbox.addressed(connection, incident.id))
-    return any(service in now and now[service] != place for service, place in before)
-
-
-def _actions(mitigation: Mitigation, links: Links) -> tuple[Action, ...]:
-    parameters = quote(orjson.dumps({"mitigation": mitigation.id}).decode())
-    return tuple(
-        Action(
-            says=form.says,
-            url=f"{links.forms[form.flow]}?parameters={parameters}" if form.flow in links.forms else "",
-            command=form.command.format(mitigation=mitigation.id),
-        )
-        for form in mitigation.kind.forms
+        evidence=one.kept.sha256 if one.kept else None,
     )

@@ -97,14 +97,22 @@ class Postman:
         if claim.attempts > MAXIMUM_ATTEMPTS:
             return self._bury(claim, f"given up after {MAXIMUM_ATTEMPTS} attempts")
         self._keep_distance(claim, last)
+        # An outcome that was unknown stays so until a look has settled it: sent unseen, it could double.
+        uncertain = claim.uncertain_since
         try:
-            posting = self._send(claim)
+            parcel = self._parcel(claim)
+            found = self._find(claim, parcel)
+            uncertain = None
+            posting = self._send(claim, parcel, found)
         except TryAgain as error:
             wait = timedelta(seconds=error.after if error.after is not None else _backoff(claim.attempts))
-            return self._put_back(claim, str(error), not_before=self.clock() + wait, uncertain_since=None)
-        except Ambiguous as error:
             return self._put_back(
-                claim, str(error), not_before=self.clock() + self.settle, uncertain_since=now
+                claim, str(error), not_before=self.clock() + wait, uncertain_since=uncertain
+            )
+        except Ambiguous as error:
+            since = claim.uncertain_since or now
+            return self._put_back(
+                claim, str(error), not_before=self.clock() + self.settle, uncertain_since=since
             )
         except GaveUp as error:
             return self._bury(claim, str(error))
@@ -114,12 +122,14 @@ class Postman:
             _log.warning("delivery %s: another worker took it over while it was sent", claim.id)
         return _delivered(claim, "done", url=posting.url if posting else "")
 
-    def _send(self, claim: Claim) -> Posting | None:
-        channel = self.channels[claim.channel]
-        parcel = self._parcel(claim)
-        if parcel.posting is None and claim.facts.change is Change.RESOLVED and claim.uncertain_since is None:
+    def _find(self, claim: Claim, parcel: Parcel) -> Posting | None:
+        if claim.uncertain_since is None:
+            return None
+        return self.channels[claim.channel].find(parcel)
+
+    def _send(self, claim: Claim, parcel: Parcel, found: Posting | None) -> Posting | None:
+        if parcel.posting is None and found is None and claim.facts.change is Change.RESOLVED:
             return None  # It was never told here, so there is nothing to end.
-        found = channel.find(parcel) if claim.uncertain_since is not None else None
         patience = Retrying(
             retry=retry_if_exception_type(TryAgain),
             wait=_wait,
@@ -127,7 +137,7 @@ class Postman:
             sleep=self.sleep,
             reraise=True,
         )
-        return patience(channel.send, parcel, found=found)
+        return patience(self.channels[claim.channel].send, parcel, found=found)
 
     def _parcel(self, claim: Claim) -> Parcel:
         with self.store.reading() as connection:

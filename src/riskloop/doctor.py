@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import httpx
 
 from riskloop.errors import RegisterError, RiskloopError
+from riskloop.notifications import Posting
 from riskloop.register import Register
 from riskloop.risks import Owner
 from riskloop.services import Services, open_services, read_register
@@ -64,7 +65,7 @@ def _git() -> str:
     git = shutil.which("git")
     if git is None:
         raise RiskloopError("git is not on the PATH", remedy="install git 2.30 or newer")
-    answer = subprocess.run([git, "--version"], capture_output=True, text=True, check=False, timeout=10)  # noqa: S603
+    answer = subprocess.run([git, "--version"], capture_output=True, text=True, check=False, timeout=10)
     return answer.stdout.strip()
 
 
@@ -129,10 +130,10 @@ def _channels(services: Services, register: Register, *, send_test: bool) -> Ite
     return [Check(name=name, ok=ok, says=says) for name, ok, says in found]
 
 
-def _sent(service: str, place: str, send: Callable[[str], object]) -> tuple[str, bool, str]:
+def _sent(service: str, place: str, send: Callable[[str], Posting]) -> tuple[str, bool, str]:
     name = f"{service} {place}"
     try:
-        return name, True, f"test sent: {send(place)}"
+        return name, True, f"took the test: {send(place).url or place}"
     except RiskloopError as error:
         return name, False, str(error)
 

@@ -251,27 +251,39 @@ def sync_folder(folder: Path | int) -> None:
 
 @contextmanager
 def locked(path: Path, *, wait: float) -> Iterator[None]:
-    """Hold the lock that a file or a folder stands for; it is free again if we are killed.
+    """Hold the lock that a file stands for; it is free again if we are killed.
 
     Args:
-        path: the lock's file, made if missing, or an existing folder.
+        path: the lock's file, made if missing.
         wait: seconds to wait for another holder.
 
     Raises:
         Unmeasurable: somebody else held it all that time.
     """
-    is_folder = path.is_dir()
-    flags = os.O_RDONLY | os.O_DIRECTORY if is_folder else os.O_RDWR | os.O_CREAT
-    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        deadline = time.monotonic() + wait
-        while not _try_lock(descriptor):
-            if time.monotonic() >= deadline:
-                raise Unmeasurable(f"{path} is in use by another run", remedy="wait for it, then run again")
-            time.sleep(0.02)
+        wait_for_lock(descriptor, str(path), wait=wait)
         yield
     finally:
         os.close(descriptor)
+
+
+def wait_for_lock(descriptor: int, name: str, *, wait: float) -> None:
+    """Lock an open file or folder until its descriptor is closed.
+
+    Args:
+        descriptor: of the file or folder.
+        name: what to call it in a message.
+        wait: seconds to wait for another holder.
+
+    Raises:
+        Unmeasurable: somebody else held it all that time.
+    """
+    deadline = time.monotonic() + wait
+    while not _try_lock(descriptor):
+        if time.monotonic() >= deadline:
+            raise Unmeasurable(f"{name} is in use by another run", remedy="wait for it, then run again")
+        time.sleep(0.02)
 
 
 def _try_lock(descriptor: int) -> bool:

@@ -237,7 +237,7 @@ class Mirror:
 
     def has_folder(self, commit: str, path: str) -> bool:
         """Say whether a commit holds a folder of that path."""
-        return self._run(("cat-file", "-e", f"{commit}:{path}/")).succeeded
+        return self._run(("cat-file", "-t", f"{commit}:{path}")).text().strip() == "tree"
 
     def last_changed(self, commit: str, path: str) -> int | None:
         """Say when a path last changed in a commit's history, in seconds since 1970; None if never."""

@@ -24,6 +24,7 @@ class Settings:
         store_url: a SQLAlchemy URL of the store (secret); SQLite in the state directory if not given.
         github_token: a token with metadata read and issues write (secret).
         github_url: the API's base address; another for GitHub Enterprise.
+        github_git_url: where git of those repositories is; derived from `github_url` if not given.
         slack_tokens: bot tokens by workspace (secret): `RISKLOOP_SLACK_TOKEN` is the workspace "",
             `RISKLOOP_SLACK_TOKEN_ACME` the workspace "acme".
         slack_webhook_url: an incoming webhook (secret), for workspaces without a bot token.
@@ -40,6 +41,7 @@ class Settings:
     store_url: SecretStr
     github_token: SecretStr | None = None
     github_url: str = "https://api.github.com"
+    github_git_url: str = ""
     slack_tokens: Mapping[str, SecretStr] = field(default_factory=dict)
     slack_webhook_url: SecretStr | None = None
     slack_url: str = "https://slack.com/api/"
@@ -83,6 +85,7 @@ def read_settings(
         store_url=store_url,
         github_token=_secret(environment, "GITHUB_TOKEN"),
         github_url=environment.get("RISKLOOP_GITHUB_URL", "https://api.github.com").rstrip("/"),
+        github_git_url=environment.get("RISKLOOP_GITHUB_GIT_URL", "").rstrip("/"),
         slack_tokens=tokens,
         slack_webhook_url=_secret(environment, "SLACK_WEBHOOK_URL"),
         slack_url=environment.get("RISKLOOP_SLACK_URL", "https://slack.com/api/").rstrip("/") + "/",

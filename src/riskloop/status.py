@@ -7,9 +7,10 @@ from riskloop.assessing import SERVICE
 from riskloop.incidents import Concern, Incident
 from riskloop.register import Register
 from riskloop.risks import Mitigation
-from riskloop.services import Services
+from riskloop.services import Services, now
 from riskloop.store import history, outbox
 from riskloop.store.history import Standing
+from riskloop.tables import ago, table
 from riskloop.thresholds import Reading, Verdict
 
 
@@ -119,3 +120,39 @@ def _row(
         readings=breach.breaches if breach else (),
         told=tuple(place for incident in incidents for place in places[incident.id]),
     )
+
+
+def describe(found: Status) -> str:
+    """Write the table of `riskloop status`, and below it whatever needs a person."""
+    moment = now()
+    rows = [
+        (
+            row.mitigation,
+            row.score,
+            row.owner,
+            row.verdict,
+            ago(row.last_look_at, moment),
+            ago(row.since, moment) if row.since else "",
+        )
+        for row in found.rows
+    ]
+    columns = ("mitigation", "score", "owner", "verdict", "looked", "open since")
+    lines = [table(columns, rows, empty="no mitigation is enabled in the register")]
+    for row in found.rows:
+        if what := _what(row):
+            lines += ["", f"{row.mitigation}: {what}", *(f"  told in {place}" for place in row.told)]
+    lines.append("")
+    if found.service:
+        lines.append(f"riskloop itself: {found.service}")
+    if found.waiting:
+        lines.append(f"{found.waiting} deliveries on their way: riskloop deliveries")
+    if found.dead:
+        lines.append(f"{found.dead} deliveries need a person: riskloop deliveries --dead")
+    if found.previews:
+        lines.append(f"no token: what would be sent is written, as it would be sent, under {found.previews}")
+    return "\n".join(lines).rstrip()
+
+
+def _what(row: Row) -> str:
+    breached = ", ".join(f"{reading.metric} {reading.value:g}" for reading in row.readings)
+    return breached or ("" if row.verdict is Verdict.OK else row.reason)

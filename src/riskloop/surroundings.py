@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from riskloop.register.shape import REPOSITORY
+from riskloop.register.words import REPOSITORY
 
 RUN_BY = {".py": "python3", ".sh": "sh", ".js": "node", ".mjs": "node", ".rb": "ruby", ".pl": "perl"}
 """What runs a script, by its suffix."""

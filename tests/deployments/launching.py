@@ -110,7 +110,9 @@ class Launched:
             service = running_service(self.state)
             return service if service and service.api_url else None
 
-        return wait_until(serving, within=90, what="the service is up")
+        found = wait_until(serving, within=90, what="the service is up")
+        assert found is not None
+        return found
 
     def group(self) -> set[int]:
         """The processes it started, theirs included, as long as it lives itself."""
@@ -163,11 +165,12 @@ class Machine:
         state = self.project / name
         if not state.exists():
             (state / "logs").mkdir(parents=True)
+            (state / ".gitignore").write_text("*\n", encoding="utf-8")
             (state / "toy_flows.py").write_text(TOY_FLOWS, encoding="utf-8")
         return state
 
     def up(
-        self, name: str, *, project: str = "Toy Project", once: bool = False, **environment: str
+        self, name: str, *, project: str = "Toy Project", once: bool = False, prefect_api_url: str = ""
     ) -> Launched:
         state = self.state(name)
         given = {
@@ -177,13 +180,14 @@ class Machine:
             "once": once,
             "list": str(self.toys),
         }
+        more = {"RISKLOOP_PREFECT_API_URL": prefect_api_url} if prefect_api_url else {}
         output = self.project.parent / f"{name}-{len(self.launched)}.txt"
         with output.open("wb") as file:
             process = subprocess.Popen(
                 # -P, as the console script: the working directory is not searched.
                 [sys.executable, "-P", "-c", UP, json.dumps(given)],
                 cwd=self.project,
-                env=self.environment(**environment, PYTHONPATH=""),
+                env=self.environment(**more),
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,

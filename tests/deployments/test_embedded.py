@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from deployments.api import UNFINISHED, Api, run_deployment
+from deployments.api import UNFINISHED, Api
 from deployments.directory import Service, running_service
-from deployments.embedded import FINE, OPEN, service
+from deployments.embedded import FINE, OPEN, run_deployment, service
 from riskloop.errors import RiskloopError
 from riskloop.identity import read_identity
 from riskloop.settings import read_settings
@@ -108,20 +108,20 @@ def test_a_second_up_refuses_and_names_the_first(lived: Lived, machine: Machine)
 def test_a_run_with_parameters_goes_through_the_running_service(lived: Lived, machine: Machine) -> None:
     settings = read_settings({}, register=machine.project / "riskloop.yaml", state=lived.launched.state)
     with service(settings, project="Toy Project") as found:
-        run = run_deployment(found.api_url, found.deployments["toy-quick"], {"text": "by hand"})
+        run = run_deployment(found, "toy-quick", {"text": "by hand"})
     assert (run.type, run.state, run.message) == ("COMPLETED", "Breached", "by hand")
     with pytest.raises(RiskloopError, match="refused POST"):
-        run_deployment(found.api_url, found.deployments["toy-quick"], {"text": ["no text"]})
+        run_deployment(found, "toy-quick", {"text": ["no text"]})
 
 
-def test_a_failed_look_is_planned_again_and_a_persons_edit_of_an_automation_stays(lived: Lived) -> None:
+def test_a_failed_look_is_planned_again_by_an_automation(lived: Lived) -> None:
     made = {automation["name"]: automation for automation in lived.api.automations()}
     assert set(made) == {
         "riskloop toy-project: look again after a failed or crashed run",
         "riskloop toy-project: end a run that is stuck",
     }
     failing = lived.service.deployments["toy-failing"]
-    assert run_deployment(lived.service.api_url, failing, {}).type == "FAILED"
+    assert run_deployment(lived.service, "toy-failing", {}).type == "FAILED"
     again = wait_until(
         lambda: lived.api.runs([failing], types=["SCHEDULED"]), within=30, what="the look is planned again"
     )
@@ -135,14 +135,14 @@ def test_two_registers_share_a_server_and_touch_neither_each_other_nor_a_strange
     shared = {"RISKLOOP_PREFECT_API_URL": lived.service.api_url}
     run, pid = start_slow(lived.api, lived.service, lived.launched.state)
 
-    other = machine.up("other", project="Other Project", once=True, **shared)
+    other = machine.up("other", project="Other Project", once=True, prefect_api_url=lived.service.api_url)
     assert other.process.wait(timeout=90) == OPEN, other.text()
     assert lived.api.run(run).type == "RUNNING"
     names = {(deployment.flow, deployment.name) for deployment in lived.api.deployments(lived.tag)}
     assert ("toy-quick", "toy-project") in names
     assert ("toy-quick", "other-project") not in names
 
-    same = machine.up("same", project="Toy Project", **shared)
+    same = machine.up("same", project="Toy Project", prefect_api_url=lived.service.api_url)
     assert same.process.wait(timeout=60) == 9
     assert "belongs to another installation" in same.text()
     assert lived.api.run(run).type == "RUNNING"
@@ -151,7 +151,7 @@ def test_two_registers_share_a_server_and_touch_neither_each_other_nor_a_strange
     settings = read_settings(shared, register=machine.project / "riskloop.yaml", state=machine.state("other"))
     with service(settings, project="Other Project", only=["toy-quick"], deployments=machine.toys) as found:
         assert set(found.deployments) == {"toy-quick"}
-        done = run_deployment(found.api_url, found.deployments["toy-quick"], {"text": "shared"})
+        done = run_deployment(found, "toy-quick", {"text": "shared"})
     assert done.message == "shared"
     assert lived.api.run(run).type == "RUNNING"
 

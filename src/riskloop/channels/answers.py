@@ -9,6 +9,7 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
@@ -155,6 +156,21 @@ def refused(row: str, *, service: str, doing: str, said: str = "", after: float 
             return GaveUp(what, remedy=meaning.remedy, authentication=True)
 
 
+@contextmanager
+def looked_into(*, posted: bool) -> Iterator[None]:
+    """Make a failure after the POST Ambiguous: sent again without a look, the POST would come twice.
+
+    Args:
+        posted: whether this delivery's POST has been applied, now or in an earlier attempt.
+    """
+    try:
+        yield
+    except Undelivered as error:
+        if not posted or (isinstance(error, GaveUp) and not error.authentication):
+            raise
+        raise Ambiguous(error.what, remedy=error.remedy) from error
+
+
 def without_answer(error: BaseException) -> str:
     """Name the row for a call that ended in an exception instead of an answer.
 
@@ -209,10 +225,10 @@ def wait_asked(headers: Mapping[str, str]) -> float | None:
     """
     try:
         if "retry-after" in headers:
-            seconds = float(headers["retry-after"])
+            seconds: float = int(headers["retry-after"])
         elif headers.get("x-ratelimit-remaining") == "0":
             answered = parsedate_to_datetime(headers["date"]).timestamp()
-            seconds = float(headers["x-ratelimit-reset"]) - answered
+            seconds = int(headers["x-ratelimit-reset"]) - answered
         else:
             return None
     except (KeyError, ValueError):

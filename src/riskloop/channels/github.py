@@ -8,16 +8,15 @@ import json
 import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from datetime import UTC, timedelta
 from typing import Any
 
 from github import Auth, Github
 
 from riskloop.channels import Parcel, Posting
-from riskloop.channels.answers import LOST, by_status, refused, wait_asked, without_answer
+from riskloop.channels.answers import LOST, by_status, looked_into, refused, wait_asked, without_answer
 from riskloop.channels.markers import read_marker
-from riskloop.errors import Ambiguous, GaveUp, Undelivered
+from riskloop.errors import GaveUp, Undelivered
 from riskloop.incidents import Change
 from riskloop.wording import github as wording
 
@@ -132,25 +131,25 @@ class GitHub:
         self,
         repository: str,
         branch: str,
-        base: str,
+        *,
         title: str,
         body: str,
-        *,
-        draft: bool = False,
     ) -> Posting:
-        """Have one pull request from a branch: the open or merged one there is, else a new one.
+        """Have one pull request from a branch into the default one: the one there is, else a new one.
 
         One that a person closed without merging is left alone, and a new one opened. At most one POST; safe
         to repeat after an Ambiguous, since it looks first.
         """
         place = self._place(repository)
+        doing = f"reading {repository}"
+        base = self._call("GET", place, doing=doing, expect="default_branch")["default_branch"]
         query = {"state": "all", "head": f"{repository.partition('/')[0]}:{branch}", "base": base}
         doing = f"looking for a pull request from {branch} in {repository}"
         for pull in self._pages(f"{place}/pulls", query, doing=doing):
             from_branch = (pull.get("head") or {}).get("ref") == branch
             if from_branch and (pull.get("state") == "open" or pull.get("merged_at")):
                 return _posting(pull)
-        payload = {"title": title, "body": body, "head": branch, "base": base, "draft": draft}
+        payload = {"title": title, "body": body, "head": branch, "base": base}
         doing = f"opening a pull request from {branch} in {repository}"
         return _posting(self._call("POST", f"{place}/pulls", payload, doing=doing, expect="number"))
 
@@ -164,7 +163,7 @@ class GitHub:
             posting = _posting(issue)
             _compare_labels(issue, payload["labels"])
         if parcel.facts.change is Change.RESOLVED:
-            with _looked_into(posted=True):
+            with looked_into(posted=True):
                 doing = f"closing {_name(parcel, posting)}"
                 self._call(
                     "PATCH", self._issue(parcel.target, posting), _CLOSED, doing=doing, expect="number"
@@ -174,7 +173,7 @@ class GitHub:
     def _update(self, parcel: Parcel, posting: Posting, found: Posting | None) -> Posting:
         resolved = parcel.facts.change is Change.RESOLVED
         posted = found is not None
-        with _looked_into(posted=posted):
+        with looked_into(posted=posted):
             issue = self._read(parcel, posting)
             if not resolved:
                 issue = self._edit(parcel, posting, issue)
@@ -182,7 +181,7 @@ class GitHub:
             self._comment(parcel, posting)
             posted = True
         if resolved:
-            with _looked_into(posted=posted):
+            with looked_into(posted=posted):
                 issue = self._edit(parcel, posting, issue)
         return _posting(issue)
 
@@ -294,7 +293,9 @@ def _content(parcel: Parcel, *, marker: str) -> dict[str, Any]:
 def _since(parcel: Parcel) -> dict[str, str]:
     if parcel.attempted_at is None:
         return {}
-    return {"since": f"{(parcel.attempted_at - _BEFORE).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"}
+    # Nothing of a delivery is older than its transition, however often it was tried; clocks differ a little.
+    earliest = min(parcel.attempted_at, parcel.facts.at) - _BEFORE
+    return {"since": f"{earliest.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"}
 
 
 def _posting(issue: Mapping[str, Any]) -> Posting:
@@ -303,17 +304,6 @@ def _posting(issue: Mapping[str, Any]) -> Posting:
 
 def _name(parcel: Parcel, posting: Posting) -> str:
     return f"issue {posting.reference} in {parcel.target}"
-
-
-@contextmanager
-def _looked_into(*, posted: bool) -> Iterator[None]:
-    """Make a failure after the POST Ambiguous: sent again without a look, the POST would come twice."""
-    try:
-        yield
-    except Undelivered as error:
-        if not posted or (isinstance(error, GaveUp) and not error.authentication):
-            raise
-        raise Ambiguous(error.what, remedy=error.remedy) from error
 
 
 def _label_names(issue: Mapping[str, Any]) -> list[str]:

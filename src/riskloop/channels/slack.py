@@ -15,7 +15,15 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.webhook import WebhookClient
 
 from riskloop.channels import Parcel, Posting
-from riskloop.channels.answers import LOST, by_slack_error, by_status, refused, wait_asked, without_answer
+from riskloop.channels.answers import (
+    LOST,
+    by_slack_error,
+    by_status,
+    looked_into,
+    refused,
+    wait_asked,
+    without_answer,
+)
 from riskloop.channels.markers import Marker, read_marker
 from riskloop.errors import GaveUp, Undelivered
 from riskloop.incidents import Change
@@ -56,7 +64,8 @@ class Slack:
     def send(self, parcel: Parcel, *, found: Posting | None = None) -> Posting:
         """Post the incident's message, or edit it and reply in its thread.
 
-        The one POST, a new message or a reply, comes last: nothing can fail after it.
+        The one POST, a new message or a reply, comes last: nothing can fail after it. With `found`, where it
+        is there already, failing to edit is Ambiguous, so that the next attempt looks again.
 
         Raises:
             TryAgain, Ambiguous, GaveUp: as the protocol says.
@@ -72,7 +81,8 @@ class Slack:
             return Posting(reference=ts, url=self._permalink(workspace, channel, ts))
         message = wording.message(parcel.facts, issue_url=parcel.issue_url)
         payload = _payload(channel, message, parcel.opening_marker) | {"ts": parcel.posting.reference}
-        self._call(workspace, "chat.update", payload, doing=f"updating the message in {parcel.target}")
+        with looked_into(posted=found is not None):
+            self._call(workspace, "chat.update", payload, doing=f"updating the message in {parcel.target}")
         if parcel.facts.change in _TOLD_IN_A_REPLY and found is None:
             reply = wording.reply(parcel.facts, issue_url=parcel.issue_url)
             payload = _payload(channel, reply, parcel.marker) | {"thread_ts": parcel.posting.reference}
@@ -88,7 +98,9 @@ class Slack:
         us = self._who_we_are(workspace)
         query: dict[str, Any] = {"channel": channel, "limit": _PAGE, "include_all_metadata": True}
         if parcel.attempted_at is not None:
-            query["oldest"] = f"{parcel.attempted_at.timestamp() - _BEFORE_SECONDS:.6f}"
+            # Nothing of a delivery is older than its transition, however often it was tried.
+            earliest = min(parcel.attempted_at, parcel.facts.at)
+            query["oldest"] = f"{earliest.timestamp() - _BEFORE_SECONDS:.6f}"
         method = "conversations.history"
         if parcel.posting is not None:
             method = "conversations.replies"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,9 +10,9 @@ from pydantic import BaseModel, ValidationError
 
 from riskloop.measurements import Metric, Worse
 from riskloop.register.contents import Register
-from riskloop.register.mistakes import Finding, Place, explain, hint, suggestion
+from riskloop.register.mistakes import ENOUGH, Finding, Place, explain, hint, suggestion
 from riskloop.register.reading import Document
-from riskloop.register.shape import MitigationRow, RegisterRow, RiskRow
+from riskloop.register.shape import MOST_ROWS, MitigationRow, RegisterRow, RiskRow
 from riskloop.register.values import shown
 from riskloop.risks import Kind, Mitigation, Owner, Risk, SlackChannel
 from riskloop.thresholds import Threshold, Verdict
@@ -52,6 +53,13 @@ def check(
         if not findings:
             findings.append(Finding(place=(), says=_says_whole(data)))
         return None
+    for key in ("owners", "risks"):
+        if isinstance(rows := data.get(key), dict | list) and len(rows) > MOST_ROWS:
+            says = (
+                f"{len(rows)} entries stand here; write at most {MOST_ROWS}, in several registers if need be"
+            )
+            findings.append(Finding(place=(key,), says=says))
+            return None
     owners = data.get("owners")
     context = {
         "owners": tuple(owners) if isinstance(owners, dict) else (),
@@ -60,7 +68,9 @@ def check(
         "allowed_roots": allowed_roots,
     }
     row = _valid(RegisterRow, data, (), context, findings)
-    rows = [_checked(raw, kinds, context, findings) for raw in _mitigations(data)]
+    checked = [
+        _checked(raw, kinds, context, findings) for raw in _mitigations(data) if len(findings) < ENOUGH
+    ]
     findings.extend(_id_findings(data, document, kinds))
     if row is None or findings:
         return None
@@ -73,7 +83,7 @@ def check(
         owners=known,
         service_owner=known[row.service.owner] if row.service else next(iter(known.values())),
         risks=risks,
-        configured=tuple(_mitigation(found, kinds, risks) for found in rows if found),
+        configured=tuple(_mitigation(found, kinds, risks) for found in checked if found),
     )
 
 
@@ -161,7 +171,7 @@ def _says_thresholds(kind: Kind | None) -> str:
 
 def _misspelt_keys(raw: _Raw) -> Iterator[Finding]:
     """Without its kind a mitigation's settings are not known; its common keys still are."""
-    for key in raw.data:
+    for key in islice(raw.data, ENOUGH):
         meant = suggestion(key, [name for name in COMMON_KEYS if name not in raw.data])
         if key not in COMMON_KEYS and meant:
             says = f"no key {shown(key)} is known here; did you mean '{meant}'?"
@@ -171,7 +181,7 @@ def _misspelt_keys(raw: _Raw) -> Iterator[Finding]:
 def _threshold_findings(raw: _Raw, kind: Kind) -> Iterator[Finding]:
     thresholds = raw.data.get("thresholds")
     metrics = {metric.name: metric for metric in kind.metrics}
-    for name, bounds in thresholds.items() if isinstance(thresholds, dict) else ():
+    for name, bounds in islice(thresholds.items(), ENOUGH) if isinstance(thresholds, dict) else ():
         place = (*raw.place, "thresholds", name)
         metric = metrics.get(name)
         if metric is None:

@@ -15,7 +15,7 @@ from riskloop.register.reading import MAX_BYTES, Document, read_document
 from riskloop.risks import Kind
 
 MOST_MISTAKES = 200
-"""More than this many mistakes are counted, not listed."""
+"""More mistakes than this are not listed."""
 
 
 def load(path: Path, kinds: Mapping[str, Kind], *, allowed_roots: Iterable[Path] = ()) -> Register:
@@ -137,6 +137,6 @@ def _mistakes(document: Document, findings: Iterable[Finding]) -> tuple[Mistake,
             kept[line, finding.place, finding.says] = mistake
     mistakes = sorted(kept.values(), key=lambda mistake: mistake.line)
     if len(mistakes) > MOST_MISTAKES:
-        more = f"and {len(mistakes) - MOST_MISTAKES} more from here on; mend those above first"
+        more = "and more mistakes from here on; mend those above first"
         mistakes[MOST_MISTAKES:] = [Mistake(line=mistakes[MOST_MISTAKES].line, path="", says=more)]
     return tuple(mistakes)

@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -13,6 +14,13 @@ from riskloop.register.values import shown
 
 Place = tuple[str | int, ...]
 """Where something stands in the register: `("risks", 0, "mitigations", 0, "kind")`."""
+
+ENOUGH = 1_000
+"""After so many mistakes the rest of a file is not worth explaining."""
+
+_MOST_NAMES = 12
+_MOST_COMPARED = 100
+_LONGEST_WORD = 80
 
 _PLAIN_KEY = re.compile(r"[\w -]+")
 
@@ -47,7 +55,9 @@ def write_place(place: Place) -> str:
 
 def suggestion(word: str, known: Iterable[str]) -> str | None:
     """Name the known word that was probably meant, whatever its case; None if none is near."""
-    by_lower = {name.lower(): name for name in known}
+    if len(word) > _LONGEST_WORD:
+        return None
+    by_lower = {name.lower(): name for name in islice(known, _MOST_COMPARED)}
     near = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.65)
     return by_lower[near[0]] if near else None
 
@@ -56,7 +66,10 @@ def hint(word: str, known: Iterable[str], *, otherwise: str) -> str:
     """Say `did you mean 'x'?`, or, if nothing is near, what there is."""
     known = tuple(known)
     meant = suggestion(word, known)
-    return f"did you mean '{meant}'?" if meant else f"{otherwise} {', '.join(known) or 'none'}"
+    if meant:
+        return f"did you mean '{meant}'?"
+    names = ", ".join(known[:_MOST_NAMES]) or "none"
+    return f"{otherwise} {names}" + (", …" if len(known) > _MOST_NAMES else "")
 
 
 def explain(
@@ -76,7 +89,7 @@ def explain(
         also_known: keys allowed beside the model's own at the top, for suggestions.
     """
     seen: set[Place] = set()
-    for item in error.errors(include_url=False):
+    for item in error.errors(include_url=False)[:ENOUGH]:
         location = tuple(_existing(item["loc"], data, missing=item["type"] == "missing"))
         if location in seen:
             continue  # the second branch of a union says nothing new

@@ -139,7 +139,8 @@ def _type(value: Mapping[str, Any]) -> str:
         return " or ".join(dict.fromkeys(_type(branch) for branch in branches))
     match value.get("type"):
         case "array":
-            return f"a list of {_type(value['items'])}" if value.get("items") else "a list"
+            inner = _type(value.get("items", {}))
+            return "a list of " + inner.replace("a mapping", "mappings", 1).replace("a list", "lists", 1)
         case "object":
             return "a mapping"
         case "boolean":

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
 
 DURATION_PATTERN = r"^[0-9]{1,9}[wdhms]$"
-SIZE_PATTERN = r"^[0-9]{1,15}(B|[kK]B|[MGT]B|[KMGT]iB)$"
+SIZE_PATTERN = r"^[0-9]{1,19}(B|[kK]B|[MGT]B|[KMGT]iB)$"
 RELATIVE_PATH_PATTERN = r"^(?![~])(?!(.*/)?\.\.(/|$))[^\u0000-\u001f\u007f]+$"
 
 LONGEST = timedelta(days=3650)

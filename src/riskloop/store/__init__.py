@@ -1,5 +1,5 @@
 """Where everything is remembered: one SQLite file, or PostgreSQL where several machines share it."""
 
-from riskloop.store.database import Store, open_store
+from riskloop.store.database import RowsRefused, Store, open_store
 
-__all__ = ["Store", "open_store"]
+__all__ = ["RowsRefused", "Store", "open_store"]

@@ -2,11 +2,13 @@
 
 import os
 import sqlite3
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -14,7 +16,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from riskloop.errors import StoreError
@@ -24,6 +26,10 @@ BUSY_SECONDS = 30
 
 _MIGRATION_LOCK = 7_275_001
 """The PostgreSQL advisory lock under which migrations run: any fixed number of our own."""
+
+
+class RowsRefused(StoreError):
+    """The database refuses what these rows say; nothing was stored, and other rows still can be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,7 @@ class Store:
         """One transaction that may write; on SQLite it begins IMMEDIATE, so it waits its turn at the start.
 
         Raises:
+            RowsRefused: what was written breaks a rule of the tables.
             StoreError: the database is read-only, full, locked for too long, or gone.
         """
         with _said(self), self.engine.execution_options(riskloop_writes=True).begin() as connection:
@@ -100,31 +107,31 @@ class Store:
             raise StoreError(
                 f"the store {self.address} is not a SQLite file", remedy="back it up with pg_dump"
             )
-        if to.exists():
+        if os.path.lexists(to):
             raise StoreError(f"{to} exists", remedy="name a file that does not exist yet")
-        partial = to.with_name(f".{to.name}.partial")
         try:
-            with self.engine.connect() as connection:
-                source = connection.connection.driver_connection
-                copy = sqlite3.connect(partial)
-                try:
-                    if not isinstance(source, sqlite3.Connection):
-                        raise StoreError(f"the store {self.address} has no SQLite connection")
-                    source.backup(copy)
-                    (verdict,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
-                finally:
-                    copy.close()
-            if verdict != "ok":
-                raise StoreError(f"the copy of {self.address} is damaged: {verdict}", remedy="check the disk")
-            with partial.open("rb") as file:
-                os.fsync(file.fileno())
-            partial.rename(to)
-        except (OSError, sqlite3.Error, DatabaseError) as error:
+            with tempfile.TemporaryDirectory(dir=to.parent, prefix=f".{to.name}.") as scratch:
+                partial = Path(scratch, "copy")
+                self._copy(partial)
+                partial.rename(to)
+        except (OSError, sqlite3.Error, DBAPIError) as error:
             raise StoreError(
                 f"the store could not be copied to {to} ({error})", remedy="check its directory"
             ) from error
-        finally:
-            partial.unlink(missing_ok=True)
+
+    def _copy(self, to: Path) -> None:
+        # As private as the store itself.
+        os.close(os.open(to, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        with self.engine.connect() as connection, closing(sqlite3.connect(to)) as copy:
+            source = connection.connection.driver_connection
+            if not isinstance(source, sqlite3.Connection):
+                raise StoreError(f"the store {self.address} has no SQLite connection")
+            source.backup(copy)
+            (verdict,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
+        if verdict != "ok":
+            raise StoreError(f"the copy of {self.address} is damaged: {verdict}", remedy="check the disk")
+        with to.open("rb") as file:
+            os.fsync(file.fileno())
 
     def close(self) -> None:
         self.engine.dispose()
@@ -203,9 +210,17 @@ def _begin_sqlite(connection: Connection) -> None:
 def _said(store: Store) -> Iterator[None]:
     try:
         yield
-    except DatabaseError as error:
-        reason = str(error.orig).strip().partition("\n")[0]
+    except (DataError, IntegrityError, psycopg.DataError, psycopg.IntegrityError) as error:
+        raise RowsRefused(f"the store {store.address} refuses a row: {_reason(error)}") from error
+    # What psycopg's COPY raises does not pass through SQLAlchemy.
+    except (DBAPIError, psycopg.Error) as error:
+        reason = _reason(error)
         raise StoreError(f"the store {store.address} failed: {reason}", remedy=_remedy(reason)) from error
+
+
+def _reason(error: DBAPIError | psycopg.Error) -> str:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return str(cause).strip().partition("\n")[0]
 
 
 def _remedy(reason: str) -> str:
@@ -213,6 +228,8 @@ def _remedy(reason: str) -> str:
         "readonly": "make its file and directory writable for this user",
         "unable to open": "check that its directory exists and is writable for this user",
         "disk is full": "free space on its disk; nothing is lost, the next run goes on",
+        "No space left": "free space on the database's disk; nothing is lost, the next run goes on",
+        "disk I/O": "check its disk: is it full, or failing? nothing is lost, the next run goes on",
         "locked": "another program holds it; end that program's transaction",
         "no such table": "run: riskloop store upgrade",
         "does not exist": "run: riskloop store upgrade",

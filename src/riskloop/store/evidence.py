@@ -3,6 +3,9 @@
 import gzip
 import hashlib
 import os
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -14,8 +17,17 @@ from riskloop.errors import StoreError
 from riskloop.store.tables import evidence
 
 
-def keep_document(document: str, directory: Path) -> tuple[str, Path]:
-    """Write a document under its SHA-256 if it is not there yet; return the digest and the file.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A document that is kept: its SHA-256, its size in bytes before it was compressed, and its file."""
+
+    sha256: str
+    size: int
+    file: Path
+
+
+def keep_document(document: str, directory: Path) -> Kept:
+    """Write a document under its SHA-256 if it is not there yet.
 
     The file appears whole or not at all: it is written beside its place, flushed and renamed.
 
@@ -25,10 +37,11 @@ def keep_document(document: str, directory: Path) -> tuple[str, Path]:
     content = document.encode("utf-8", "backslashreplace")
     digest = hashlib.sha256(content).hexdigest()
     file = directory / digest[:2] / f"{digest}.txt.gz"
-    if file.exists():
-        return digest, file
+    kept = Kept(sha256=digest, size=len(content), file=file)
     partial = file.with_name(f".{digest}.{os.getpid()}.partial")
     try:
+        if file.exists():
+            return kept
         file.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as raw:
             # No name and no time inside, so that the same evidence gives the same file.
@@ -38,17 +51,25 @@ def keep_document(document: str, directory: Path) -> tuple[str, Path]:
             os.fsync(raw.fileno())
         partial.replace(file)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        _discard(partial)
         raise StoreError(
             f"evidence could not be written to {directory} ({error.strerror})",
             remedy="free space on its disk, or make it writable; the next run writes it again",
         ) from error
-    return digest, file
+    return kept
 
 
-def add_evidence(connection: Connection, digest: str, *, size: int, at: datetime) -> None:
-    """Remember that evidence of this digest is kept; its size in bytes, uncompressed."""
-    insert_new = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
-    connection.execute(
-        insert_new(evidence).values(sha256=digest, size=size, at=at).on_conflict_do_nothing(),
-    )
+def _discard(partial: Path) -> None:
+    # Where its directory cannot even be entered there is nothing to remove either.
+    with suppress(OSError):
+        partial.unlink()
+
+
+def add_evidence(connection: Connection, kept: Iterable[Kept], *, at: datetime) -> None:
+    """Remember that evidence is kept; in one order, so that PostgreSQL's processes never wait in a ring."""
+    rows = {one.sha256: {"sha256": one.sha256, "size": one.size, "at": at} for one in kept}
+    if rows:
+        insert_new = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
+        connection.execute(
+            insert_new(evidence).on_conflict_do_nothing(), [rows[digest] for digest in sorted(rows)]
+        )

@@ -1,14 +1,12 @@
-"""What was seen and what came of it: observations, measurements, mitigations, incidents and transitions."""
+"""What came of what was seen: how mitigations stand, their incidents and transitions, people's decisions."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, RowMapping, Select, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from riskloop.incidents import Concern, Incident, Streaks, Transition
 from riskloop.notifications import Facts
@@ -27,22 +25,6 @@ _facts = TypeAdapter(Facts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Observed:
-    """One look as it is stored: of which mitigation, in which run and phase, with which verdict."""
-
-    mitigation: str
-    run: str
-    phase: str
-    at: datetime
-    verdict: Verdict
-    reason: str
-    register_digest: str
-    summary: str = ""
-    fingerprint: str = ""
-    evidence: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """How a mitigation stands after its last look."""
 
@@ -58,102 +40,20 @@ def new_id() -> str:
     return secrets.token_hex(6)
 
 
-def lock_mitigation(
-    connection: Connection, mitigation: str, *, kind: str, risk: str, now: datetime
-) -> Streaks:
-    """Take the mitigation's row for this transaction, made if it was not there; return its streaks."""
-    row = connection.execute(
-        select(mitigations.c.breached, mitigations.c.fine, mitigations.c.unknown)
-        .where(mitigations.c.id == mitigation)
-        .with_for_update(),
-    ).first()
-    if row is not None:
-        return Streaks(breached=row.breached, fine=row.fine, unknown=row.unknown)
-    insert_new = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
-    connection.execute(
-        insert_new(mitigations)
-        .values(
-            id=mitigation,
-            kind=kind,
-            risk=risk,
-            breached=0,
-            fine=0,
-            unknown=0,
-            verdict=Verdict.UNKNOWN,
-            reason="never looked at",
-            last_look_at=now,
-        )
-        .on_conflict_do_nothing(),
-    )
-    return lock_mitigation(connection, mitigation, kind=kind, risk=risk, now=now)
-
-
-def is_observed(connection: Connection, mitigation: str, *, run: str, phase: str) -> bool:
-    """Say whether this look was stored before: a run that is repeated stores it once."""
-    found = select(observations.c.number).where(
-        observations.c.mitigation == mitigation, observations.c.run == run, observations.c.phase == phase
-    )
-    return connection.execute(found).first() is not None
-
-
-def add_observation(
-    connection: Connection, observed: Observed, readings: Sequence[Reading], streaks: Streaks
-) -> int:
-    """Store one look with its measurements, and where it leaves the mitigation; return its number."""
-    number: int = connection.execute(
-        insert(observations).returning(observations.c.number),
-        {
-            "mitigation": observed.mitigation,
-            "run": observed.run,
-            "phase": observed.phase,
-            "at": observed.at,
-            "verdict": observed.verdict,
-            "reason": observed.reason,
-            "register_digest": observed.register_digest,
-            "summary": observed.summary,
-            "fingerprint": observed.fingerprint,
-            "evidence": observed.evidence,
-        },
-    ).scalar_one()
-    if readings:
-        _add_measurements(connection, number, readings)
-    known = {} if observed.verdict is Verdict.UNKNOWN else {"last_known_at": observed.at}
-    connection.execute(
-        update(mitigations)
-        .where(mitigations.c.id == observed.mitigation)
-        .values(
-            breached=streaks.breached,
-            fine=streaks.fine,
-            unknown=streaks.unknown,
-            verdict=observed.verdict,
-            reason=observed.reason,
-            last_look_at=observed.at,
-            **known,
-        ),
-    )
-    return number
-
-
-def _add_measurements(connection: Connection, observation: int, readings: Sequence[Reading]) -> None:
-    rows = [(observation, reading.metric, reading.value, reading.unit) for reading in readings]
-    if connection.dialect.name == "sqlite":
-        # The driver's own executemany: a look may bring thousands of rows, and Core would rebuild each.
-        connection.exec_driver_sql(
-            "INSERT INTO measurements (observation, metric, value, unit) VALUES (?, ?, ?, ?)", rows
-        )
-        return
-    driver = connection.connection.cursor()
-    with driver.copy("COPY measurements (observation, metric, value, unit) FROM STDIN") as copy:
-        for row in rows:
-            copy.write_row(row)
-
-
 def open_incidents(connection: Connection, subject: str) -> dict[Concern, Incident]:
     """Read the open incidents of one subject, by concern."""
-    rows = connection.execute(
-        select(incidents).where(incidents.c.subject == subject, incidents.c.resolved_at.is_(None))
-    ).mappings()
-    return {Concern(row["concern"]): _incident(row) for row in rows}
+    return open_incidents_of(connection, [subject])[subject]
+
+
+def open_incidents_of(
+    connection: Connection, subjects: Collection[str]
+) -> dict[str, dict[Concern, Incident]]:
+    """Read the open incidents of many subjects at once, by subject and concern."""
+    found: dict[str, dict[Concern, Incident]] = {subject: {} for subject in subjects}
+    query = select(incidents).where(incidents.c.subject.in_(found), incidents.c.resolved_at.is_(None))
+    for row in connection.execute(query).mappings():
+        found[row["subject"]][Concern(row["concern"])] = _incident(row)
+    return found
 
 
 def open_subjects(connection: Connection) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """The outbox: every transition on its way to every channel, claimed, fenced, and ended or dead-lettered."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -66,32 +66,40 @@ class Delivery:
     last_error: str
 
 
-def add_delivery(
-    connection: Connection, *, transition: int, incident: str, route: Route, now: datetime
+def add_deliveries(
+    connection: Connection, *, transition: int, incident: str, places: Sequence[Route], now: datetime
 ) -> None:
-    """Put a transition into the outbox for one channel."""
+    """Put a transition into the outbox for each of these places, in their order."""
+    if not places:
+        return
     connection.execute(
-        insert(deliveries).values(
-            id=new_id(),
-            transition=transition,
-            incident=incident,
-            channel=route.channel,
-            target=route.target,
-            state="pending",
-            attempts=0,
-            fence=0,
-            last_error="",
-            created_at=now,
-        ),
+        insert(deliveries),
+        [
+            {
+                "id": new_id(),
+                "transition": transition,
+                "incident": incident,
+                "channel": route.channel,
+                "target": route.target,
+                "state": "pending",
+                "attempts": 0,
+                "fence": 0,
+                "last_error": "",
+                "created_at": now,
+            }
+            for route in places
+        ],
     )
 
 
-def addressed(connection: Connection, incident: str) -> frozenset[Route]:
-    """List everywhere an incident was sent, or is on its way to."""
-    rows = connection.execute(
-        select(deliveries.c.channel, deliveries.c.target).where(deliveries.c.incident == incident).distinct()
-    )
-    return frozenset(Route(channel=row.channel, target=row.target) for row in rows)
+def addressed(connection: Connection, of: Collection[str]) -> dict[str, frozenset[Route]]:
+    """List everywhere each of these incidents was sent, or is on its way to."""
+    found: dict[str, set[Route]] = {incident: set() for incident in of}
+    if found:
+        query = select(deliveries.c.incident, deliveries.c.channel, deliveries.c.target)
+        for row in connection.execute(query.where(deliveries.c.incident.in_(found)).distinct()):
+            found[row.incident].add(Route(channel=row.channel, target=row.target))
+    return {incident: frozenset(places) for incident, places in found.items()}
 
 
 def claim(connection: Connection, *, channels: Collection[str], worker: str, now: datetime) -> Claim | None:

@@ -16,7 +16,7 @@ def page(mitigation: Mitigation, look: Look, assessment: Assessment, *, changes:
     owners = ", ".join(owner.name for owner in risk.owners)
     parts = [
         f"# {escaping.prose(risk.title)}: {assessment.verdict}",
-        f"`{mitigation.id}`, score {risk.score}, {escaping.prose(owners)}. "
+        f"`{mitigation.id}`, score {risk.score}, {escaping.prose(owners)}.",
         f"Looked at on {figures.moment(look.at)}.",
         *(f"- {escaping.prose(change)}" for change in changes),
         escaping.prose(assessment.reason),

@@ -24,6 +24,8 @@ _MARKDOWN = re.compile(r"([\\`*\[\]$~])|(?<!\w)(_)|(_)(?!\w)")
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 _BLOCK_START = re.compile(r"^(\d+)?([-+=#>.):])")
 _FENCE = 3
+_LONGEST_RUN = 40
+_RUN = re.compile(f"`{{{_LONGEST_RUN - 1}}}(?=`)")
 _BACKTICKS = re.compile(r"`+")
 _HALF_ENTITY = re.compile(r"&[a-z]{0,3}$")
 
@@ -83,7 +85,8 @@ def fenced(text: str, *, language: str = "", limit: int = 60_000) -> str:
         language: how to colour it; anything but letters, digits, `+` and `-` is dropped.
         limit: the most characters kept; what is cut is said in a last line.
     """
-    body = inert(text[: limit * 2])
+    # Runs of backticks are kept apart where they are longer than any fence should be.
+    body = _RUN.sub(f"\\g<0>{INERT}", inert(text[: limit * 2]))
     if len(body) > limit:
         body = f"{_whole_lines(body, limit)}\n… cut here …"
     body = body.strip("\n")
@@ -112,14 +115,13 @@ def cut(text: str, limit: int, *, word: str) -> str:
 
     Args:
         text: Markdown or plain text.
-        limit: the most characters of the result, the closing fence and the word included.
+        limit: the most characters of the result, the closing fence and the word included; at least 100.
         word: what is said where something was cut.
     """
     if len(text) <= limit:
         return text
-    fence = _open_fence(text[:limit])
-    room = limit - len(fence) - len(word) - 3
-    kept = _whole_lines(text, room)
+    # The fence that is open where it is cut is known only afterwards: room is kept for the longest.
+    kept = _whole_lines(text, limit - len(word) - _LONGEST_RUN - 3)
     fence = _open_fence(kept)
     return "\n".join(part for part in (kept, fence, word) if part)
 

@@ -3,6 +3,7 @@
 import re
 
 from riskloop.incidents import Change, Concern
+from riskloop.measurements import Section
 from riskloop.notifications import Action, Facts
 from riskloop.risks import Owner
 from riskloop.thresholds import Reading, Verdict
@@ -10,6 +11,8 @@ from riskloop.wording import escaping, figures
 
 BODY_LIMIT = 60_000
 """Characters of a body or comment; GitHub takes 65,536."""
+CUT = "*Cut here: the whole would not fit. The rest is in the run's evidence.*"
+"""What is said where a body was cut."""
 TITLE_LIMIT = 250
 """Characters of a title; GitHub takes 256."""
 LABEL_LIMIT = 50
@@ -21,7 +24,6 @@ SEVERITY = "severity:"
 """How the labels begin of which an issue carries one at a time."""
 
 _LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]*)(?:/[A-Za-z0-9][\w.-]*)?")
-_CUT = "*Cut here: the whole would not fit. The rest is in the run's evidence.*"
 _SECTION_LIMIT = 20_000
 _HEADINGS = {
     Change.OPENED: "Opened",
@@ -44,9 +46,8 @@ def title(facts: Facts) -> str:
     state = "Resolved" if facts.change is Change.RESOLVED else str(facts.severity).capitalize()
     subject = facts.risk_title or facts.subject
     what = {
-        Concern.BREACH: ", ".join(
-            f"{figures.metric(r.metric)} {figures.number(r.value)}" for r in facts.readings if r.breached
-        ),
+        # No numbers: each new one would be a line in the issue's history.
+        Concern.BREACH: ", ".join(figures.metric(r.metric) for r in facts.readings if r.breached),
         Concern.BLIND: f"{facts.subject} could not be looked at",
         Concern.OVERDUE: "its review is overdue",
     }[facts.concern]
@@ -78,7 +79,7 @@ def body(facts: Facts, *, marker: str, previous_url: str = "") -> str:
         _state(facts),
         _owners(facts.owners),
         escaping.prose(facts.summary),
-        _table(facts.readings),
+        readings_table(facts.readings),
         _to_do(facts),
         _about(facts, previous_url),
         _found(facts),
@@ -106,12 +107,12 @@ def comment(facts: Facts, *, marker: str) -> str:
         if facts.change in {Change.WORSENED, Change.REMINDED}:
             parts.append(_owners(facts.owners))
         parts.append(escaping.prose(facts.summary))
-    parts += [_table(tuple(r for r in facts.readings if r.breached)), _run(facts)]
+    parts += [readings_table(tuple(r for r in facts.readings if r.breached)), _run(facts)]
     return _whole(parts)
 
 
 def _whole(parts: list[str]) -> str:
-    return escaping.cut("\n\n".join(part for part in parts if part), BODY_LIMIT, word=_CUT)
+    return escaping.cut("\n\n".join(part for part in parts if part), BODY_LIMIT, word=CUT)
 
 
 def _hidden(marker: str) -> str:
@@ -143,7 +144,8 @@ def _mention(owner: Owner) -> str:
     return f"@{owner.github} ({name})" if _LOGIN.fullmatch(owner.github) else name
 
 
-def _table(readings: tuple[Reading, ...]) -> str:
+def readings_table(readings: tuple[Reading, ...]) -> str:
+    """Write readings as a table, one row each; empty if there are none."""
     if not readings:
         return ""
     rows = ["| Metric | Now | Warning from | Critical from | Verdict |", "| --- | ---: | ---: | ---: | --- |"]
@@ -157,6 +159,12 @@ def _table(readings: tuple[Reading, ...]) -> str:
 
 def _bound(bound: float | None) -> str:
     return "none" if bound is None else figures.number(bound)
+
+
+def section(found: Section) -> str:
+    """Write a piece of evidence: its title, and its text in a fence it cannot break out of."""
+    body = escaping.fenced(found.body, language=found.language, limit=_SECTION_LIMIT)
+    return f"**{escaping.prose(found.title)}**\n\n{body}"
 
 
 def _to_do(facts: Facts) -> str:
@@ -184,9 +192,7 @@ def _found(facts: Facts) -> str:
     if not facts.sections and not facts.document:
         return ""
     lines = ["### What was found"]
-    for section in facts.sections:
-        lines.append(f"**{escaping.prose(section.title)}**")
-        lines.append(escaping.fenced(section.body, language=section.language, limit=_SECTION_LIMIT))
+    lines += [section(found) for found in facts.sections]
     if facts.document:
         lines.append(f"The whole of it: {escaping.code(facts.document)}")
     return "\n\n".join(lines)

@@ -72,7 +72,7 @@ class Comparison:
 
 def is_fixture(settings: Settings, path: str) -> bool:
     """Say whether a path below the fixtures' folder is a fixture."""
-    if path == settings.manifest or path == STAGE or path.startswith(f"{STAGE}/"):
+    if path in (settings.manifest, STAGE) or path.startswith(f"{STAGE}/"):
         return False
     return matches(path, settings.include) and not matches(path, settings.exclude)
 
@@ -100,7 +100,9 @@ def read_fixtures(folder: Path, settings: Settings, *, also: Sequence[str] = ())
     for found in listed:
         raw = digests.get(found.path) or f"{found.sort} {found.target}".strip()
         if raw.startswith("!"):
-            raise Unmeasurable(f"{folder / found.path} cannot be read: {raw[1:]}", remedy="correct its permissions")
+            raise Unmeasurable(
+                f"{folder / found.path} cannot be read: {raw[1:]}", remedy="correct its permissions"
+            )
         entry = Entry(path=found.path, size=found.size, mode=found.mode, raw=raw, normal=raw)
         if found.sort is not Sort.FILE:
             entry = replace(entry, regular=False, note=f"a {found.sort}, which is not followed or opened")
@@ -117,7 +119,9 @@ def _normalised(entry: Entry, folder: Path, rules: Sequence[Rule]) -> Entry:
     return replace(entry, normal=hashlib.sha256(normal.content).hexdigest(), note=normal.note)
 
 
-def compare(golden: Mapping[str, Entry], fresh: Mapping[str, Entry], again: Mapping[str, Entry]) -> Comparison:
+def compare(
+    golden: Mapping[str, Entry], fresh: Mapping[str, Entry], again: Mapping[str, Entry]
+) -> Comparison:
     """Decide every fixture's fate from the project's fixtures and those of the two runs."""
     findings = []
     for path in sorted({*golden, *fresh, *again}):
@@ -145,7 +149,9 @@ def _fate(golden: Entry | None, fresh: Entry | None, again: Entry | None) -> Fat
     return Fate.SAME if golden.raw == fresh.raw else Fate.EQUIVALENT
 
 
-def manifest_mismatches(golden: Mapping[str, Entry], listed: Mapping[str, str], settings: Settings) -> tuple[str, ...]:
+def manifest_mismatches(
+    golden: Mapping[str, Entry], listed: Mapping[str, str], settings: Settings
+) -> tuple[str, ...]:
     """Say how the fixtures differ from their manifest, a phrase for each file, as `sha256sum -c` would.
 
     Args:

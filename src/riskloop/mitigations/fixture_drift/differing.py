@@ -208,7 +208,9 @@ def _differ_records(before: Sequence[Any], after: Sequence[Any]) -> Difference:
             same += 1
     summary = "the same records in another order"
     if not moved:
-        summary = f"{same + changed} records matched, {changed} of them changed, {added} added, {removed} removed"
+        summary = (
+            f"records: {same + changed} matched, {changed} of them changed, {added} added, {removed} removed"
+        )
     return Difference(summary=summary, hunks=tuple(hunks[:_MOST_HUNKS]), paths=tuple(paths))
 
 
@@ -266,4 +268,4 @@ def _differ_lines(before: str, after: str) -> Difference:
                 added += line.startswith("+")
                 hunks[-1] += f"\n{visible(line)}"
     cut = tuple("\n".join(hunk.split("\n")[: _LONGEST_HUNK + 1]) for hunk in hunks[:_MOST_HUNKS])
-    return Difference(summary=f"{removed} lines removed, {added} added", hunks=cut)
+    return Difference(summary=f"lines: {removed} removed, {added} added", hunks=cut)

@@ -1,7 +1,7 @@
 """Writes down what a comparison found, so that a person believes it and knows what to do."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ def explain(
         proposed: the manifest to begin with where there is none.
         notes: what else to know, a sentence each.
     """
-    told = [_tell(finding, settings, folders) for finding in comparison.of(*_DRIFT, Fate.NONDETERMINISTIC)]
+    told = list(_tell_all(comparison.of(*_DRIFT, Fate.NONDETERMINISTIC), settings, folders))
     drifted = [one for one in told if one.finding.fate in _DRIFT]
     restless = [one for one in told if one.finding.fate is Fate.NONDETERMINISTIC]
     equivalent = comparison.of(Fate.EQUIVALENT)
@@ -92,6 +92,20 @@ def explain(
     )
 
 
+def _tell_all(findings: Sequence[Finding], settings: Settings, folders: Folders) -> Iterator[_Told]:
+    """Describe each finding, and keep the hunks of all together below the size of a document."""
+    room = _LARGEST_DOCUMENT
+    for finding in findings:
+        told = _tell(finding, settings, folders)
+        kept = []
+        for hunk in told.difference.hunks:
+            room -= len(hunk)
+            if room < 0:
+                break
+            kept.append(hunk)
+        yield replace(told, difference=replace(told.difference, hunks=tuple(kept)))
+
+
 def _tell(finding: Finding, settings: Settings, folders: Folders) -> _Told:
     """Describe one finding; what is too large to be read, or gone by now, is told by its sizes."""
     nondeterministic = finding.fate is Fate.NONDETERMINISTIC
@@ -105,7 +119,9 @@ def _tell(finding: Finding, settings: Settings, folders: Folders) -> _Told:
     if old is None or new is None:
         return _Told(finding=finding, line=line, difference=Difference(summary="compared byte by byte"))
     if before is None or after is None:
-        difference = Difference(summary="made by one of two runs only") if nondeterministic else differ(old, new)
+        difference = (
+            Difference(summary="made by one of two runs only") if nondeterministic else differ(old, new)
+        )
         return _Told(finding=finding, line=line, difference=difference)
     rules = suggest(old, new) if nondeterministic else ()
     return _Told(finding=finding, line=line, difference=differ(old, new), rules=rules)

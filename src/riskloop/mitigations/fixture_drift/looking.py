@@ -1,6 +1,5 @@
 """Takes one whole look at a folder of golden fixtures: the project's, the manifest's and the generator's."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from riskloop.mitigations.fixture_drift.comparing import (
     read_fixtures,
 )
 from riskloop.mitigations.fixture_drift.explaining import Folders, explain
-from riskloop.mitigations.fixture_drift.journal import finish_interrupted, holding
+from riskloop.mitigations.fixture_drift.journal import Resumed, finish_interrupted, holding
 from riskloop.mitigations.fixture_drift.regenerating import Origin, Regenerated, regenerated
 from riskloop.mitigations.fixture_drift.settings import Settings
 from riskloop.risks import Site
@@ -40,18 +39,20 @@ class Golden:
 
     Args:
         fixtures: the golden fixtures.
+        others: what the manifest lists and is there, but is no fixture.
         listed: the manifest, path to digest; None if there is none.
         manifest: the manifest's bytes; None if there is none.
         mismatches: how the fixtures differ from the manifest, a phrase each.
-        interrupted: what to know about an adoption that was interrupted and is now finished.
+        resumed: the steps of an adoption that was interrupted, now finished.
     """
 
     folder: Path
     fixtures: Mapping[str, Entry]
+    others: Mapping[str, Entry]
     listed: Mapping[str, str] | None
     manifest: bytes | None
     mismatches: tuple[str, ...]
-    interrupted: tuple[str, ...] = ()
+    resumed: Resumed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +83,11 @@ def read_golden(settings: Settings, site: Site) -> Golden:
     return Golden(
         folder=folder,
         fixtures={path: entry for path, entry in entries.items() if is_fixture(settings, path)},
+        others={path: entry for path, entry in entries.items() if not is_fixture(settings, path)},
         listed=None if content is None else listed,
         manifest=content,
         mismatches=() if content is None else manifest_mismatches(entries, listed, settings),
-        interrupted=resumed.notes,
+        resumed=resumed,
     )
 
 
@@ -105,7 +107,7 @@ def looking(settings: Settings, site: Site) -> Iterator[Seen]:
             Folders(golden=golden.folder, fresh=made.folder, again=made.other),
             mismatches=golden.mismatches,
             proposed="" if golden.listed is not None else _proposal(made, comparison),
-            notes=(*golden.interrupted, *made.notes),
+            notes=(*golden.resumed.notes, *made.notes),
         )
         yield Seen(golden=golden, made=made, comparison=comparison, evidence=evidence)
 
@@ -138,7 +140,9 @@ def _days_since_adopted(settings: Settings, site: Site, seen: Seen) -> float:
         try:
             changed = (seen.golden.folder / settings.manifest).lstat().st_mtime
         except OSError as error:
-            raise Unmeasurable(f"{settings.manifest} went away during the look", remedy="look again") from error
+            raise Unmeasurable(
+                f"{settings.manifest} went away during the look", remedy="look again"
+            ) from error
     return max(0.0, (site.now.timestamp() - changed) / _DAY)
 
 
@@ -146,9 +150,6 @@ def _last_commit(settings: Settings, origin: Origin, content: bytes | None) -> f
     if origin.mirror is None or content is None:
         return None
     path = (PurePosixPath(origin.below) / settings.directory / settings.manifest).as_posix()
-    entry = origin.mirror.entries(origin.commit).get(path)
-    header = f"blob {len(content)}\0".encode()
-    # The object's name is git's SHA-1 of it: an identity here, not a protection.
-    if entry is None or entry[1] != hashlib.sha1(header + content, usedforsecurity=False).hexdigest():
+    if origin.mirror.content(origin.commit, path) != content:
         return None
     return origin.mirror.last_changed(origin.commit, path)

@@ -1,4 +1,4 @@
-"""Makes the fixtures anew, twice, in clean copies of the project that differ in all that should not matter."""
+"""Makes the fixtures anew, twice, in clean copies of the project that differ in what should not matter."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,7 +44,7 @@ class Regenerated:
     Args:
         folder: the fixtures of the first run.
         other: the fixtures of the second run.
-        committed: the fixtures as they are in the commit (or, without one, in the project).
+        committed: the fixtures as they are in the commit; none without one.
         notes: what to know about the copy of the project, a sentence each.
     """
 
@@ -83,7 +83,8 @@ def regenerated(settings: Settings, site: Site) -> Iterator[Regenerated]:
     """
     origin = find_origin(site)
     with scratch(site.state, "fixtures") as room:
-        folders, notes = [], []
+        folders: list[Path] = []
+        notes: list[str] = []
         committed: dict[str, Entry] = {}
         for name, place, zone, seed in _RUNS:
             top = room / name / place
@@ -94,8 +95,10 @@ def regenerated(settings: Settings, site: Site) -> Iterator[Regenerated]:
             variables = {"TZ": zone, "PYTHONHASHSEED": seed, "GIT_CEILING_DIRECTORIES": str(top.parent)}
             folder.mkdir(parents=True, exist_ok=True)
             if not folder.resolve().is_relative_to(project.resolve()):
-                raise Unmeasurable(f"{settings.directory} leads out of the project", remedy="name the real folder")
-            if not folders:
+                raise Unmeasurable(
+                    f"{settings.directory} leads out of the project", remedy="name the real folder"
+                )
+            if origin.mirror is not None and not folders:
                 committed = read_fixtures(folder, settings)
             _regenerate(settings, project, room / name, variables)
             folders.append(folder)
@@ -121,11 +124,8 @@ def _copy_project(settings: Settings, site: Site, origin: Origin, top: Path) -> 
     if origin.mirror is not None:
         left_out = origin.mirror.export(origin.commit, top)
     else:
-        ours = site.state.relative_to(site.project).as_posix() if site.state.is_relative_to(site.project) else ""
         top.rmdir()
-        left_out = copy_tree(
-            site.project, top, skip=lambda path: path in (".git", ours) or path.endswith("/.git")
-        )
+        left_out = copy_tree(site.project, top, skip=lambda path: _stays_behind(settings, site, path))
     for carried in settings.carry:
         source, to = site.project / carried, top / origin.below / carried
         if to.exists():
@@ -133,6 +133,17 @@ def _copy_project(settings: Settings, site: Site, origin: Origin, top: Path) -> 
         to.parent.mkdir(parents=True, exist_ok=True)
         left_out += copy_tree(source, to, read_only=True)
     return [f"not copied for the generator: {phrase}" for phrase in left_out]
+
+
+def _stays_behind(settings: Settings, site: Site, path: str) -> bool:
+    """Say what of a project without a commit is not copied: git's folders, our own, and the fixtures."""
+    whole = site.project / path
+    if whole.name == ".git" or whole == site.state:
+        return True
+    if not whole.is_relative_to(site.project / settings.directory):
+        return False
+    below = whole.relative_to(site.project / settings.directory).as_posix()
+    return is_fixture(settings, below) and not (whole.is_dir() and not whole.is_symlink())
 
 
 def _regenerate(settings: Settings, project: Path, room: Path, variables: dict[str, str]) -> None:
@@ -162,4 +173,6 @@ def _run(settings: Settings, argv: list[str], project: Path, environment: dict[s
         file_limit=_LARGEST_FILE,
     )
     if not finished.succeeded:
-        raise Unmeasurable(f"the fixtures cannot be made anew: {finished.account()}")
+        # Where our copy stood is of no use to the reader, and different each time.
+        account = finished.account().replace(str(project), ".")
+        raise Unmeasurable(f"the fixtures cannot be made anew: {account}")

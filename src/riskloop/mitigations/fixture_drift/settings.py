@@ -11,9 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 
 from riskloop.register.values import ByteSize, Duration, ProjectPath
 
-Words = Annotated[
-    list[Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00]+$")]], Field(min_length=1)
-]
+Word = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00]+$")]
+Words = Annotated[list[Word], Field(min_length=1)]
 """A command: the program and its arguments, a list item each; no shell reads it."""
 
 _NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
@@ -28,12 +27,12 @@ class Rule(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: str | None = Field(
-        None, description="What it is about: a JSON path (RFC 9535); in JSONL, in each record."
+        None, description="What it is about: a JSON path (RFC 9535); in JSONL, of each record."
     )
-    regex: str | None = Field(None, description="What it is about: a regular expression, in any text file.")
+    regex: str | None = Field(None, description="What it is about: a regular expression, for text.")
     do: Literal["drop", "constant", "round", "sort"] = Field(
-        description="Leave it out, put `value` in its place, round it to `digits`, or sort it (an array; with "
-        "`regex`, the lines that match). Sorting comes after everything else."
+        description="Leave it out, put `value` in its place, round it to `digits`, or sort it: an array, or "
+        "the lines that the regex matches. Sorting comes last."
     )
     value: str | int | float | bool | None = Field(None, description="What `constant` puts in its place.")
     digits: int = Field(0, ge=0, le=15, description="Decimal digits that `round` keeps.")
@@ -93,10 +92,10 @@ class Settings(BaseModel):
     include: list[str] = Field(
         default=["**"],
         min_length=1,
-        description="Which files in it are fixtures: patterns with `*`, `?` and `**`; without `/`, a file name.",
+        description="Which files in it are fixtures: patterns with `*`, `?`, `**`; without `/`, file names.",
     )
     exclude: list[str] = Field(
-        default=[], description="Which of these are not; they stay for the generator to read."
+        default=[], description="Which of these are no fixtures; they stay for the generator to read."
     )
     manifest: str = Field(
         "MANIFEST.sha256",
@@ -127,17 +126,20 @@ class Settings(BaseModel):
     def _is_relative(cls, value: Path | list[Path]) -> Path | list[Path]:
         for path in value if isinstance(value, list) else [value]:
             if path.is_absolute():
-                raise ValueError(
-                    f"'{path}' is absolute; it has no place in an export of the project, so write one inside it"
-                )
+                raise ValueError(f"'{path}' is absolute; write a path inside the project, which is exported")
         return value
+
+    @field_validator("manifest")
+    @classmethod
+    def _is_a_file_name(cls, manifest: str) -> str:
+        if manifest in (".", ".."):
+            raise ValueError(f"'{manifest}' is not a file name; write one such as MANIFEST.sha256")
+        return manifest
 
     @field_validator("environment")
     @classmethod
     def _is_not_ours(cls, names: list[str]) -> list[str]:
         for name in names:
             if name.startswith(("RISKLOOP_", "PREFECT_")):
-                raise ValueError(
-                    f"{name} may hold a secret of the service and is never let through; remove it"
-                )
+                raise ValueError(f"{name} may hold a secret of the service; it is never let through")
         return names

@@ -1,0 +1,96 @@
+"""The commands that start something: the service, a run, a decision."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from riskloop import tables
+from riskloop.cli.place import FINE, HERE, OPEN, Flag, Place
+from riskloop.mitigations import kinds
+from riskloop.register import Register
+from riskloop.services import open_services, read_register
+from riskloop.settings import Settings
+from riskloop.status import describe, read_status
+
+
+def up(*, once: Flag = False, place: Place = HERE) -> int:
+    """Start the service and stay; without a register, build an example project first and run on that.
+
+    Every deployment is served with its schedule. What was never run runs once; nothing destructive does.
+    Ctrl-C or SIGTERM ends it.
+
+    Args:
+        once: run every scheduled deployment once, then end: 0 fine, 1 could not, 3 something is open.
+    """
+    from deployments.demo import build_demo, demo_settings  # noqa: PLC0415 - stands over us in the layers
+    from deployments.embedded import up as serve  # noqa: PLC0415 - as above
+
+    settings = place.settings()
+    if not (place.register or settings.register.exists()):
+        if "RISKLOOP_REGISTER" in os.environ:
+            read_register(settings)  # It is named and not there: this says so.
+        build_demo(Path.cwd())
+        settings = demo_settings(Path.cwd()) or settings
+    register = read_register(settings)
+    with open_services(settings):
+        pass  # The store is made, or refused, before anything is started.
+    return serve(settings, project=register.project, once=once, status=lambda: _status(settings))
+
+
+def _status(settings: Settings) -> str:
+    with open_services(settings) as services:
+        register, _ = services.register()
+        return describe(read_status(services, register))
+
+
+def run(*names: str, dry_run: Flag = False, place: Place = HERE) -> int:
+    """Run mitigations now, through the running service, or through one started for it.
+
+    Args:
+        names: kinds or ids of mitigations; all if none is named.
+        dry_run: look and judge; store nothing, change nothing, tell nobody.
+    """
+    settings = place.settings()
+    register = read_register(settings)
+    wanted = _chosen(register, names)
+    parameters = {
+        kind: {"mitigations": sorted(ids), "dry_run": dry_run} for kind, ids in sorted(wanted.items())
+    }
+    return _run_flows(settings, register, parameters)
+
+
+def _chosen(register: Register, names: tuple[str, ...]) -> dict[str, list[str]]:
+    ids = [name for name in names if name not in kinds()]
+    named = {mitigation.id for mitigation in register.mitigations(only=ids)} if ids else set()
+    chosen: dict[str, list[str]] = {}
+    for mitigation in register.mitigations():
+        if not names or mitigation.kind.name in names or mitigation.id in named:
+            chosen.setdefault(mitigation.kind.name, []).append(mitigation.id)
+    return chosen
+
+
+def _run_flows(settings: Settings, register: Register, parameters: Mapping[str, Mapping[str, object]]) -> int:
+    from deployments.embedded import run_deployment, service, verdict  # noqa: PLC0415 - over us in the layers
+
+    flows = {kind.replace("_", "-"): given for kind, given in parameters.items()}
+    with service(settings, project=register.project, only=tuple(flows), say=tables.say) as running:
+        ended = [run_deployment(running, flow, given) for flow, given in flows.items()]
+    for one in ended:
+        tables.say(f"{one.name}: {one.state}{f': {one.message}' if one.message else ''}")
+    code: int = verdict(ended)
+    return FINE if code == OPEN else code
+
+
+def adopt(mitigation: str, *, who: str, why: str, place: Place = HERE) -> int:
+    """Make the regenerated fixtures of a mitigation the golden ones, if they are what was shown last.
+
+    Args:
+        mitigation: the id of a fixture_drift mitigation.
+        who: your name; recorded as claimed, not proven.
+        why: why the new fixtures are right.
+    """
+    settings = place.settings()
+    register = read_register(settings)
+    register.mitigations("fixture_drift", only=[mitigation])
+    given = {"mitigation": mitigation, "who": who, "reason": why}
+    return _run_flows(settings, register, {"adopt_fixtures": given})

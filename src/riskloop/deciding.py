@@ -1,0 +1,102 @@
+"""Carries out what a person decided, and records who, why, and what it changed."""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from pydantic import TypeAdapter
+
+from riskloop.errors import Refused
+from riskloop.incidents import Concern
+from riskloop.mitigations import fixture_drift
+from riskloop.mitigations.fixture_drift import Adoption
+from riskloop.register import Register
+from riskloop.risks import Mitigation, Site
+from riskloop.services import Services, now, site
+from riskloop.settings import Settings
+from riskloop.store import history
+
+_changes = TypeAdapter(dict[str, object])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopted:
+    """What adopting came to: in words, and the pull request's address where it became one."""
+
+    says: str
+    url: str = ""
+
+
+def adopt_fixtures(
+    services: Services, register: Register, mitigation: Mitigation, *, who: str, why: str
+) -> Adopted:
+    """Make the regenerated fixtures the golden ones, if they are what the open incident shows.
+
+    The decision is written down before anything is changed, and completed with what was changed.
+
+    Raises:
+        Refused: no name or reason is given, what comes out now is not what was shown, or a file may not be
+            replaced; nothing was changed.
+        Unmeasurable: the fixtures cannot be made anew.
+        Undelivered: the branch is pushed, and the pull request could not be opened; decide again.
+    """
+    if not who.strip() or not why.strip():
+        raise Refused("a decision needs a name and a reason", rule="decision", remedy="give both")
+    place = site(register, services.settings)
+    with services.store.writing() as connection:
+        incident = history.open_incidents(connection, mitigation.id).get(Concern.BREACH)
+        shown = incident.fingerprint if incident else history.last_fingerprint(connection, mitigation.id)
+        decision = history.add_decision(
+            connection, "adopt", mitigation=mitigation.id, who=who, why=why, at=place.now
+        )
+    to_branch = mitigation.settings.adopt == "pull_request"
+    adoption = fixture_drift.adopt(
+        mitigation.settings, place, expected=shown, to_branch=to_branch, who=who, reason=why
+    )
+    url = _propose(services, place, mitigation, adoption, who=who, why=why) if adoption.branch else ""
+    details = {
+        "fingerprint": adoption.fingerprint,
+        "files": adoption.files,
+        "manifest": adoption.manifest,
+        "not_adopted": adoption.not_adopted,
+        "replaced": str(adoption.replaced or ""),
+        "pull_request": url,
+    }
+    with services.store.writing() as connection:
+        history.complete_decision(
+            connection, decision, details=_changes.dump_json(details).decode(), at=now()
+        )
+    count = len(adoption.files)
+    words = "1 fixture" if count == 1 else f"{count} fixtures"
+    return Adopted(says=f"{words} {'proposed' if url else 'adopted'} by {who}: {why}", url=url)
+
+
+def _propose(
+    services: Services, place: Site, mitigation: Mitigation, adoption: Adoption, *, who: str, why: str
+) -> str:
+    """Push the branch, and have its one pull request."""
+    repository = mitigation.risk.owners[0].repository
+    github, token = services.github(), services.settings.github_token
+    if adoption.branch is None or repository is None or github is None or token is None:
+        raise Refused(
+            f"{mitigation.id} adopts by pull request, and there is no repository or no token for it",
+            rule="no-repository",
+            remedy="name a repository and set RISKLOOP_GITHUB_TOKEN, or let `adopt` be in_place",
+        )
+    adoption.branch.push(
+        address=f"{_git_address(services.settings)}/{repository}.git", token=token.get_secret_value()
+    )
+    posting = github.ensure_pull_request(
+        repository,
+        adoption.branch.branch,
+        title=f"Adopt the fixtures of {mitigation.settings.directory}",
+        body=fixture_drift.document(mitigation.settings, place, adoption, who=who, reason=why),
+    )
+    return posting.url
+
+
+def _git_address(settings: Settings) -> str:
+    """Say where git is: GitHub Enterprise has its API on https://host/api/v3 and its git on https://host."""
+    if settings.github_git_url:
+        return settings.github_git_url
+    address = urlsplit(settings.github_url)
+    return f"https://{(address.hostname or '').removeprefix('api.')}"

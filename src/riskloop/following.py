@@ -1,0 +1,157 @@
+"""What follows from a look, or from there being none, for incidents: each change with its deliveries."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from riskloop.facts import Occasion, Told, facts_of_closing, facts_of_look
+from riskloop.incidents import Change, Concern, Incident, Streaks, Transition, next_transition
+from riskloop.measurements import Look
+from riskloop.notifications import Facts, Route, routes
+from riskloop.risks import Mitigation
+from riskloop.store import history, outbox
+from riskloop.thresholds import Assessment, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One look, stored a moment ago, and the incidents that stood open before it.
+
+    Args:
+        document: where the whole evidence is kept, empty if nowhere.
+        observation: the number it is stored under.
+        is_open: the mitigation's open incidents.
+        addressed: by incident, everywhere it was sent to.
+    """
+
+    occasion: Occasion
+    mitigation: Mitigation
+    look: Look
+    assessment: Assessment
+    streaks: Streaks
+    document: str
+    observation: int
+    is_open: Mapping[Concern, Incident]
+    addressed: Mapping[str, Collection[Route]]
+
+
+def follow(connection: Connection, case: Case) -> tuple[tuple[Incident, Transition], ...]:
+    """Open, change, hand over or resolve a mitigation's incidents; the mitigation's row must be locked."""
+    mitigation, occasion = case.mitigation, case.occasion
+    owners = mitigation.risk.owners
+    heard = routes(owners, occasion.reach)
+    changes = []
+    for concern in (Concern.BREACH, Concern.BLIND):
+        incident = case.is_open.get(concern)
+        known = case.addressed[incident.id] if incident else ()
+        if incident and _has_moved(known, heard):
+            reason = f"it is with {owners[0].name} now, and goes on there"
+            changes.append(close(connection, incident, reason, occasion, sorted(known)))
+            incident = None
+        transition = next_transition(
+            concern,
+            incident,
+            case.assessment,
+            case.streaks,
+            after=mitigation.after,
+            resolve_after=mitigation.resolve_after,
+        )
+        if transition is not None:
+            # A resolution is told wherever the incident was; all else where its owner is heard today.
+            places = sorted(known) if transition.change is Change.RESOLVED else heard
+            changes.append(_change(connection, incident, transition, concern, case, places))
+        elif incident:
+            _address(connection, incident, [route for route in heard if route not in known], occasion)
+    return tuple(changes)
+
+
+def close(
+    connection: Connection, incident: Incident, reason: str, occasion: Occasion, places: Sequence[Route]
+) -> tuple[Incident, Transition]:
+    """Resolve an incident for a reason that is no look, and tell of it in these places, in their order."""
+    transition = Transition(change=Change.RESOLVED, severity=Verdict.OK, reason=reason)
+    told = changed(incident, transition, incident.subject, incident.concern, occasion.now)
+    _, last = history.last_transition(connection, incident.id)
+    record(connection, told, facts_of_closing(told, last, occasion), places)
+    return told.incident, transition
+
+
+def changed(
+    incident: Incident | None, transition: Transition, subject: str, concern: Concern, now: datetime
+) -> Told:
+    """Say what an incident is after a transition; None is one that is yet to be opened."""
+    if incident is None:
+        after = Incident(
+            id=history.new_id(),
+            subject=subject,
+            concern=concern,
+            severity=transition.severity,
+            opened_at=now,
+            reason=transition.reason,
+            breaches=transition.breaches,
+        )
+    elif transition.change is Change.RESOLVED:
+        after = replace(incident, resolved_at=now)
+    else:
+        after = replace(
+            incident, severity=transition.severity, reason=transition.reason, breaches=transition.breaches
+        )
+    return Told(before=incident, incident=after, transition=transition)
+
+
+def record(
+    connection: Connection,
+    told: Told,
+    facts: Facts,
+    places: Sequence[Route],
+    *,
+    observation: int | None = None,
+) -> None:
+    """Write a change of an incident, with a delivery for each of these places, in their order."""
+    incident = told.incident
+    if told.before is None:
+        history.add_incident(connection, incident, owner=facts.owners[0].name)
+    else:
+        history.change_incident(connection, incident)
+    number = history.add_transition(
+        connection, incident.id, told.transition, facts, at=facts.at, observation=observation
+    )
+    outbox.add_deliveries(
+        connection, transition=number, incident=incident.id, places=places, now=facts.at
+    )
+
+
+def _change(
+    connection: Connection,
+    incident: Incident | None,
+    transition: Transition,
+    concern: Concern,
+    case: Case,
+    places: Sequence[Route],
+) -> tuple[Incident, Transition]:
+    occasion = case.occasion
+    if transition.change is Change.RESOLVED and occasion.because:
+        transition = replace(transition, reason=f"{transition.reason}: {occasion.because}")
+    told = changed(incident, transition, case.mitigation.id, concern, occasion.now)
+    facts = facts_of_look(told, case.mitigation, case.look, case.assessment, occasion, case.document)
+    record(connection, told, facts, places, observation=case.observation)
+    return told.incident, transition
+
+
+def _address(
+    connection: Connection, incident: Incident, missing: Sequence[Route], occasion: Occasion
+) -> None:
+    """Tell of an open incident where a channel was added since it opened."""
+    if missing:
+        number, _ = history.last_transition(connection, incident.id)
+        outbox.add_deliveries(
+            connection, transition=number, incident=incident.id, places=missing, now=occasion.now
+        )
+
+
+def _has_moved(known: Collection[Route], heard: Collection[Route]) -> bool:
+    """Say whether the owner is heard elsewhere now: another repository, or another Slack channel."""
+    now = dict(route.place for route in heard)
+    return any(service in now and now[service] != place for service, place in (one.place for one in known))

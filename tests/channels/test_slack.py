@@ -1,0 +1,291 @@
+"""The Slack channel: the real slack-sdk against the emulator, through the strict proxy."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from riskloop.channels import Posting
+from riskloop.channels.slack import Slack, SlackWebhook
+from riskloop.errors import Ambiguous, GaveUp, TryAgain, Undelivered
+from riskloop.incidents import Change
+from riskloop.measurements import Section
+from riskloop.thresholds import Verdict
+from tests.channels.parcels import KEY, marker, parcel
+from tests.emulator.emulator import SLACK_TOKEN, STRANGERS_SLACK_TOKEN
+from tests.emulator.rig import Rig
+from tests.proxy.faults import Fault, slack_says
+
+pytestmark = pytest.mark.server
+
+POST = "/api/chat.postMessage"
+UPDATE = "/api/chat.update"
+
+
+@pytest.fixture
+def slack(rig: Rig) -> Slack:
+    return Slack({"": SLACK_TOKEN, "acme": SLACK_TOKEN}, rig.slack_url, key=KEY, timeout=2)
+
+
+def test_an_incident_lives_as_one_message_and_its_thread(rig: Rig, slack: Slack, slack_channel: str) -> None:
+    posting = slack.send(parcel(slack_channel))
+    slack.send(parcel(slack_channel, "d2", Change.WORSENED, posting=posting, severity=Verdict.CRITICAL))
+    (message,) = rig.messages(slack_channel)
+    assert message["text"].startswith(":red_circle:")
+    slack.send(parcel(slack_channel, "d3", Change.UPDATED, posting=posting))
+    slack.send(parcel(slack_channel, "d4", Change.EASED, posting=posting))
+    slack.send(parcel(slack_channel, "d5", Change.REMINDED, posting=posting))
+    slack.send(parcel(slack_channel, "d6", Change.RESOLVED, posting=posting))
+
+    (message,) = rig.messages(slack_channel)
+    assert message["text"].startswith(":large_green_circle:")
+    assert message["ts"] == posting.reference
+    assert message["metadata"]["event_payload"]["marker"] == marker("d1")
+    replies = rig.replies(slack_channel, posting.reference)
+    told = [reply["metadata"]["event_payload"]["marker"] for reply in replies]
+    assert told == [marker(delivery) for delivery in ("d2", "d4", "d5", "d6")]
+    assert posting.url.endswith(f"/archives/{slack_channel}/p{posting.reference.replace('.', '')}")
+
+
+def test_a_transition_updates_the_message_and_posts_one_reply(
+    rig: Rig, slack: Slack, slack_channel: str
+) -> None:
+    posting = slack.send(parcel(slack_channel))
+    rig.slack.forget()
+    slack.send(parcel(slack_channel, "d2", Change.WORSENED, posting=posting))
+    assert [r.path for r in rig.slack.recorded] == [UPDATE, POST]
+    rig.slack.forget()
+    slack.send(parcel(slack_channel, "d3", Change.UPDATED, posting=posting))
+    assert [r.path for r in rig.slack.recorded] == [UPDATE]
+
+
+def test_a_link_that_cannot_be_had_does_not_fail_the_message(
+    rig: Rig, slack: Slack, slack_channel: str
+) -> None:
+    rig.slack.fail("502", path="/api/chat.getPermalink")
+    assert slack.send(parcel(slack_channel)).url == ""
+    assert len(rig.messages(slack_channel)) == 1
+
+
+@pytest.mark.parametrize(
+    "fault", ["502", "reset", "timeout", "truncated JSON", "HTML", "cut off", "ok: false"]
+)
+def test_a_message_whose_answer_was_lost_is_found_and_not_posted_again(
+    rig: Rig, slack: Slack, slack_channel: str, fault: str
+) -> None:
+    tried = datetime.now(UTC)
+    rig.slack.fail(fault, path=POST, after_commit=True)
+    with pytest.raises(Ambiguous):
+        slack.send(parcel(slack_channel))
+    again = parcel(slack_channel, attempted_at=tried)
+    found = slack.find(again)
+    assert found is not None
+    assert slack.send(again, found=found) == found
+    assert len(rig.messages(slack_channel)) == 1
+
+
+@pytest.mark.parametrize("fault", ["502", "reset", "timeout"])
+def test_a_message_that_never_arrived_is_not_found(
+    rig: Rig, slack: Slack, slack_channel: str, fault: str
+) -> None:
+    tried = datetime.now(UTC)
+    rig.slack.fail(fault, path=POST)
+    with pytest.raises(Ambiguous):
+        slack.send(parcel(slack_channel))
+    assert slack.find(parcel(slack_channel, attempted_at=tried)) is None
+
+
+@pytest.mark.parametrize("fault", ["502", "reset", "truncated JSON"])
+def test_a_reply_whose_answer_was_lost_is_found_in_the_thread(
+    rig: Rig, slack: Slack, slack_channel: str, fault: str
+) -> None:
+    posting = slack.send(parcel(slack_channel))
+    tried = datetime.now(UTC)
+    rig.slack.fail(fault, path=POST, after_commit=True)
+    with pytest.raises(Ambiguous):
+        slack.send(parcel(slack_channel, "d2", Change.RESOLVED, posting=posting))
+    again = parcel(slack_channel, "d2", Change.RESOLVED, posting=posting, attempted_at=tried)
+    assert slack.find(again) == posting
+    slack.send(again, found=posting)
+    assert len(rig.replies(slack_channel, posting.reference)) == 1
+
+
+def test_an_edit_that_fails_beside_a_reply_that_is_there_is_looked_into_again(
+    rig: Rig, slack: Slack, slack_channel: str
+) -> None:
+    posting = slack.send(parcel(slack_channel))
+    resolved = parcel(slack_channel, "d2", Change.RESOLVED, posting=posting)
+    rig.slack.fail("502", path=POST, after_commit=True)
+    with pytest.raises(Ambiguous):
+        slack.send(resolved)
+    for fault in ("ratelimited", slack_says("invalid_auth")):
+        rig.slack.fail(fault, path=UPDATE)
+        with pytest.raises(Ambiguous):
+            slack.send(resolved, found=slack.find(resolved))
+    slack.send(resolved, found=slack.find(resolved))
+    assert len(rig.replies(slack_channel, posting.reference)) == 1
+
+
+def test_the_parent_is_not_taken_for_the_reply(rig: Rig, slack: Slack, slack_channel: str) -> None:
+    posting = slack.send(parcel(slack_channel))
+    assert slack.find(parcel(slack_channel, "d2", Change.WORSENED, posting=posting)) is None
+
+
+def test_a_message_is_found_behind_more_than_a_page_of_others(
+    rig: Rig, slack: Slack, slack_channel: str
+) -> None:
+    posting = slack.send(parcel(slack_channel))
+    for number in range(201):
+        rig.ask_slack("chat.postMessage", {"channel": slack_channel, "text": f"other {number}"})
+    assert slack.find(parcel(slack_channel)) == posting
+
+
+def test_a_copied_marker_by_somebody_else_or_with_another_key_is_not_ours(
+    rig: Rig, slack: Slack, slack_channel: str
+) -> None:
+    def post(text: str, token: str) -> None:
+        metadata = {"event_type": "riskloop", "event_payload": {"marker": text}}
+        sent = {"channel": slack_channel, "text": "x", "metadata": metadata}
+        rig.ask_slack("chat.postMessage", sent, token=token)
+
+    post(marker("d1"), STRANGERS_SLACK_TOKEN)
+    post(marker("d1", key=b"another"), SLACK_TOKEN)
+    assert slack.find(parcel(slack_channel)) is None
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome"),
+    [
+        ("429", TryAgain),
+        ("ratelimited", TryAgain),
+        ("502", Ambiguous),
+        (slack_says("fatal_error"), Ambiguous),
+        (slack_says("service_unavailable", status=503), Ambiguous),
+        (slack_says("invalid_auth"), GaveUp),
+        (slack_says("token_revoked"), GaveUp),
+        (slack_says("channel_not_found"), GaveUp),
+        (slack_says("is_archived"), GaveUp),
+        (slack_says("missing_scope"), GaveUp),
+        (slack_says("an_error_of_tomorrow"), GaveUp),
+        ("404", GaveUp),
+    ],
+)
+def test_each_answer_to_a_message_means_what_the_table_says(
+    rig: Rig, slack: Slack, slack_channel: str, fault: str | Fault, outcome: type[Undelivered]
+) -> None:
+    rig.slack.fail(fault, path=POST)
+    with pytest.raises(outcome) as refused:
+        slack.send(parcel(slack_channel))
+    if fault == "ratelimited":
+        assert isinstance(refused.value, TryAgain)
+        assert refused.value.after == 7
+    assert SLACK_TOKEN not in str(refused.value)
+    assert len(rig.slack.writes("POST", POST)) == 1
+
+
+def test_a_token_that_is_not_known_opens_the_circuit(rig: Rig, slack_channel: str) -> None:
+    slack = Slack({"": "no-such-token"}, rig.slack_url, key=KEY)
+    with pytest.raises(GaveUp) as refused:
+        slack.send(parcel(slack_channel))
+    assert refused.value.authentication
+
+
+def test_a_refused_connection_may_be_tried_again(closed_port: int) -> None:
+    slack = Slack({"": SLACK_TOKEN}, f"http://127.0.0.1:{closed_port}/api/", key=KEY)
+    with pytest.raises(TryAgain):
+        slack.send(parcel("C0123456789"))
+
+
+def test_an_archived_channel_is_a_dead_letter(rig: Rig, slack: Slack, slack_channel: str) -> None:
+    rig.ask_slack("conversations.archive", {"channel": slack_channel})
+    with pytest.raises(GaveUp, match="archived"):
+        slack.send(parcel(slack_channel))
+
+
+@pytest.mark.parametrize("target", ["general", "#general", "other/C0123456789", "C01/C01/C01", ""])
+def test_a_target_that_is_no_channel_of_ours_is_refused_before_anything_is_sent(
+    rig: Rig, slack: Slack, target: str
+) -> None:
+    with pytest.raises(GaveUp):
+        slack.send(parcel(target))
+    assert rig.slack.recorded == []
+
+
+def test_a_workspace_is_reached_with_its_own_token(rig: Rig, slack: Slack, slack_channel: str) -> None:
+    slack.send(parcel(f"acme/{slack_channel}"))
+    assert len(rig.messages(slack_channel)) == 1
+
+
+def test_check_and_the_test_message_say_that_the_channel_works(
+    rig: Rig, slack: Slack, slack_channel: str
+) -> None:
+    token, other, channel, missing = slack.check([slack_channel, "C000MISSING"])
+    assert token == ("Slack token", True, "belongs to riskloop-bot in Acme")
+    assert other[:2] == ("Slack token acme", True)
+    assert channel[:2] == (f"Slack {slack_channel}", True)
+    assert missing[:2] == ("Slack C000MISSING", False)
+    assert slack.send_test(slack_channel).reference == rig.messages(slack_channel)[0]["ts"]
+
+
+def test_hostile_and_huge_text_is_accepted_by_the_strict_proxy(
+    rig: Rig, slack: Slack, slack_channel: str
+) -> None:
+    hostile = "<!channel> & ``` \x00 \u202e" * 100_000
+    told: dict[str, Any] = {
+        "summary": hostile,
+        "reason": hostile,
+        "risk_title": hostile,
+        "contingency": hostile,
+        "sections": tuple(Section(title=hostile, body=hostile) for _ in range(60)),
+        "remedy": (hostile,) * 60,
+    }
+    posting = slack.send(parcel(slack_channel, **told))
+    slack.send(parcel(slack_channel, "d2", Change.WORSENED, posting=posting, **told))
+    (message,) = rig.messages(slack_channel)
+    assert "<!channel>" not in str(message)
+
+
+def test_a_webhook_posts_and_says_that_it_is_the_lesser_sink(rig: Rig) -> None:
+    webhook = SlackWebhook(f"{rig.slack.url}/services/T000000001/B000000001/X1", timeout=2)
+    posting = webhook.send(parcel("C0123456789"))
+    webhook.send(parcel("C0123456789", "d2", Change.UPDATED, posting=posting))
+    (sent,) = rig.slack.writes("POST", "/services/.*")
+    assert "incoming webhook" in sent.sent["blocks"][-1]["elements"][0]["text"]
+    assert webhook.find(parcel("C0123456789")) is None
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome"),
+    [("429 with Retry-After", TryAgain), ("502", Ambiguous), ("reset", Ambiguous), ("404", GaveUp)],
+)
+def test_the_answers_to_a_webhook_are_classified_too(
+    rig: Rig, fault: str, outcome: type[Undelivered]
+) -> None:
+    webhook = SlackWebhook(f"{rig.slack.url}/services/T000000001/B000000001/X1", timeout=2)
+    rig.slack.fail(fault, path="/services/.*")
+    with pytest.raises(outcome) as refused:
+        webhook.send(parcel("C0123456789"))
+    assert "/services/" not in str(refused.value)
+
+
+def test_a_reply_to_a_message_that_was_deleted_is_a_dead_letter(
+    rig: Rig, slack: Slack, slack_channel: str
+) -> None:
+    with pytest.raises(GaveUp, match="no longer has the message"):
+        slack.send(parcel(slack_channel, "d2", Change.WORSENED, posting=Posting(reference="1.000001")))
+    assert rig.slack.writes("POST", POST) == []
+
+
+def test_the_sdk_never_sends_twice_by_itself(rig: Rig, slack: Slack, slack_channel: str) -> None:
+    for fault in ("502", "reset", "timeout", "ratelimited"):
+        rig.slack.forget()
+        rig.slack.fail(fault, path=POST, times=5)
+        with pytest.raises(Undelivered):
+            slack.send(parcel(slack_channel))
+        assert len(rig.slack.writes("POST", POST)) == 1
+
+
+def test_a_message_is_found_however_late_it_is_looked_for(rig: Rig, slack: Slack, slack_channel: str) -> None:
+    posting = slack.send(parcel(slack_channel))
+    late = datetime.now(UTC) + timedelta(hours=20)
+    assert slack.find(parcel(slack_channel, attempted_at=late)) == posting

@@ -1,0 +1,252 @@
+"""What nobody has heard yet is told once, in order, on GitHub and Slack, whatever happens on the way."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from riskloop.assessing import Occasion, assess
+from riskloop.channels.github import GitHub
+from riskloop.channels.slack import Slack
+from riskloop.delivery import MAXIMUM_ATTEMPTS, Delivered, Postman
+from riskloop.identity import Identity, read_identity
+from riskloop.looking import look
+from riskloop.notifications import Links, Reach
+from riskloop.risks import Site, SlackChannel
+from riskloop.store import Store, outbox
+from tests.emulator.emulator import GITHUB_TOKEN, SLACK_TOKEN
+from tests.emulator.rig import Rig
+from tests.proxy.faults import Fault, github_says
+from tests.toys import LEAD, MITIGATION, Clock, ToySettings
+
+pytestmark = pytest.mark.server
+
+SETTLE = 90.0
+ISSUES = r"/repos/[^/]+/[^/]+/issues"
+
+
+def asks_to_wait(seconds: int) -> Fault:
+    return github_says(429, "Too many requests", Retry_After=str(seconds))
+
+
+class Service:
+    """Looks at a toy and delivers what follows, to a repository and a channel of its own."""
+
+    def __init__(
+        self, rig: Rig, store: Store, identity: Identity, place: Path, targets: tuple[str, str]
+    ) -> None:
+        self.rig = rig
+        self.store = store
+        self.identity = identity
+        self.place = place
+        self.repository, self.channel = targets
+        owner = replace(LEAD, repository=self.repository, channel=SlackChannel(channel=self.channel))
+        self.mitigation = replace(MITIGATION, risk=replace(MITIGATION.risk, owners=(owner,)))
+        self.clock = Clock()
+        self.clock.now = datetime.now(UTC)
+        self.runs = 0
+        self.waits: list[float] = []
+
+    def look(self, **values: float) -> None:
+        self.runs += 1
+        mitigation = replace(self.mitigation, settings=ToySettings(values=values))
+        site = Site(project=self.place, state=self.place, now=self.clock())
+        occasion = Occasion(
+            project="Toys",
+            run=f"run-{self.runs}",
+            register_digest="d",
+            reach=Reach(github=True, slack=frozenset([""])),
+            links=Links(),
+            evidence=self.place,
+            now=self.clock(),
+        )
+        assess(self.store, ((mitigation, look(mitigation, site)),), occasion)
+
+    def deliver(self, *, token: str = GITHUB_TOKEN) -> list[str]:
+        """Deliver with fresh connections, as a fresh process would; give the states."""
+        key = self.identity.key
+        postman = Postman(
+            store=self.store,
+            channels={
+                "github": GitHub(token, self.rig.github_url, key=key, timeout=1),
+                "slack": Slack({"": SLACK_TOKEN}, self.rig.slack_url, key=key, timeout=1),
+            },
+            identity=self.identity,
+            worker="worker",
+            settle=timedelta(seconds=SETTLE),
+            interval=timedelta(0),
+            clock=self.clock,
+            sleep=self.wait,
+        )
+        self.delivered: tuple[Delivered, ...] = postman.deliver()
+        return [f"{one.channel} {one.change} {one.state}" for one in self.delivered]
+
+    def wait(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.clock.advance(seconds)
+
+    def issues(self) -> list[tuple[str, int]]:
+        """Give each issue's state and its number of comments."""
+        return [
+            (issue["state"], len(self.rig.comments(self.repository, issue["number"])))
+            for issue in self.rig.issues(self.repository)
+        ]
+
+    def threads(self) -> list[int]:
+        """Give the number of replies under each message."""
+        return [
+            len(self.rig.replies(self.channel, message["ts"])) for message in self.rig.messages(self.channel)
+        ]
+
+
+@pytest.fixture
+def service(rig: Rig, store: Store, tmp_path: Path, repository: str, slack_channel: str) -> Service:
+    return Service(rig, store, read_identity(tmp_path / "state"), tmp_path, (repository, slack_channel))
+
+
+def test_a_breach_is_one_issue_and_one_message_and_a_second_run_writes_nothing_more(service: Service) -> None:
+    service.look(leaks=2)
+    assert service.deliver() == ["github opened done", "slack opened done"]
+    assert service.issues() == [("open", 0)]
+    assert service.threads() == [0]
+    writes = len(service.rig.github.writes("POST", r".*"))
+    service.look(leaks=2)
+    assert service.deliver() == []
+    assert len(service.rig.github.writes("POST", r".*")) == writes
+
+
+def test_a_worse_breach_edits_and_comments_once_and_a_good_look_closes(service: Service) -> None:
+    service.look(leaks=2)
+    service.deliver()
+    service.look(leaks=20)
+    assert service.deliver() == ["github worsened done", "slack worsened done"]
+    assert service.issues() == [("open", 1)]
+    assert service.threads() == [1]
+    (issue,) = service.rig.issues(service.repository)
+    assert "severity:critical" in [label["name"] for label in issue["labels"]]
+    service.look(leaks=0)
+    assert service.deliver() == ["github resolved done", "slack resolved done"]
+    assert service.issues() == [("closed", 2)]
+    assert service.threads() == [2]
+
+
+def test_new_numbers_edit_silently(service: Service) -> None:
+    service.look(leaks=2)
+    service.deliver()
+    service.look(leaks=3)
+    assert service.deliver() == ["github updated done", "slack updated done"]
+    assert service.issues() == [("open", 0)]
+    assert service.threads() == [0]
+    (issue,) = service.rig.issues(service.repository)
+    assert "| leaks | 3 leaks |" in issue["body"]
+
+
+def test_the_next_incident_like_it_links_to_the_last(service: Service) -> None:
+    for leaks in (2, 0, 2):
+        service.look(leaks=leaks)
+        service.deliver()
+    newest, last = sorted(service.rig.issues(service.repository), key=lambda issue: -issue["number"])
+    assert last["html_url"] in newest["body"]
+
+
+def test_what_piled_up_arrives_in_order(service: Service) -> None:
+    for leaks in (2, 20, 0):
+        service.look(leaks=leaks)
+    assert service.deliver() == [
+        "github opened done",
+        "slack opened done",
+        "github worsened done",
+        "slack worsened done",
+        "github resolved done",
+        "slack resolved done",
+    ]
+    assert service.issues() == [("closed", 2)]
+
+
+def test_what_was_over_before_anyone_heard_of_it_is_told_to_nobody_new(service: Service) -> None:
+    service.rig.github.fail("422", method="POST", path=ISSUES)
+    service.look(leaks=2)
+    assert service.deliver() == ["github opened dead", "slack opened done"]
+    service.look(leaks=0)
+    assert service.deliver() == ["github resolved done", "slack resolved done"]
+    assert service.issues() == []
+
+
+@pytest.mark.parametrize("fault", ["502", "reset", "timeout"])
+@pytest.mark.parametrize("applied", ["applied", "not applied"])
+def test_an_issue_whose_answer_was_lost_is_looked_for_and_not_opened_twice(
+    service: Service, fault: str, applied: str
+) -> None:
+    service.rig.github.fail(fault, method="POST", path=ISSUES, after_commit=applied == "applied")
+    service.look(leaks=2)
+    assert service.deliver() == ["github opened pending", "slack opened done"]
+    assert service.deliver() == [], "it may still arrive"
+    service.clock.advance(SETTLE)
+    assert service.deliver() == ["github opened done"]
+    assert service.issues() == [("open", 0)]
+
+
+@pytest.mark.parametrize("while_looking", ["429", "502"])
+def test_a_look_that_fails_leaves_the_outcome_unknown(service: Service, while_looking: str) -> None:
+    service.rig.github.fail("502", method="POST", path=ISSUES, after_commit=True)
+    service.look(leaks=2)
+    service.deliver()
+    service.clock.advance(SETTLE)
+    service.rig.github.fail(while_looking, method="GET", path=ISSUES, times=1)
+    assert service.deliver() == ["github opened pending"]
+    service.clock.advance(4_000)
+    assert service.deliver() == ["github opened done"]
+    assert service.issues() == [("open", 0)]
+
+
+def test_a_message_whose_answer_was_lost_is_looked_for_and_not_posted_twice(service: Service) -> None:
+    service.rig.slack.fail("reset", path=r".*chat\.postMessage", after_commit=True)
+    service.look(leaks=2)
+    assert service.deliver() == ["github opened done", "slack opened pending"]
+    service.clock.advance(SETTLE)
+    assert service.deliver() == ["slack opened done"]
+    assert service.threads() == [0]
+
+
+def test_a_worker_that_died_while_sending_is_followed_by_one_that_looks_first(service: Service) -> None:
+    service.look(leaks=2)
+    service.deliver()
+    service.look(leaks=20)
+    with service.store.writing() as connection:
+        outbox.claim(connection, channels={"github"}, worker="dead", now=service.clock())
+    assert service.deliver() == ["slack worsened done"]
+    service.clock.advance(outbox.LEASE.total_seconds() + 1)
+    assert service.deliver() == ["github worsened done"]
+    assert service.issues() == [("open", 1)]
+
+
+def test_a_short_wait_is_waited_and_a_long_one_is_left_to_a_later_run(service: Service) -> None:
+    service.rig.github.fail(asks_to_wait(5), method="POST", path=ISSUES)
+    service.look(leaks=2)
+    assert service.deliver()[0] == "github opened done"
+    assert 5 in service.waits
+    service.rig.github.fail(asks_to_wait(600), method="PATCH", path=rf"{ISSUES}/\d+")
+    service.look(leaks=20)
+    assert service.deliver()[0] == "github worsened pending"
+    assert service.deliver() == []
+    service.clock.advance(600)
+    assert service.deliver() == ["github worsened done"]
+
+
+def test_a_token_that_is_refused_is_a_dead_letter_that_says_what_to_do(service: Service) -> None:
+    service.look(leaks=2)
+    assert service.deliver(token="wrong") == ["github opened dead", "slack opened done"]
+    (dead,) = (one for one in service.delivered if one.state == "dead")
+    assert "does not accept the token" in dead.error
+    assert "riskloop doctor" in dead.error
+
+
+def test_after_eight_attempts_it_is_a_dead_letter(service: Service) -> None:
+    service.rig.github.fail(asks_to_wait(3_000), method="POST", path=ISSUES, times=100)
+    service.look(leaks=2)
+    states = []
+    for _ in range(MAXIMUM_ATTEMPTS + 1):
+        states += [state for state in service.deliver() if state.startswith("github")]
+        service.clock.advance(3_601)
+    assert states == ["github opened pending"] * MAXIMUM_ATTEMPTS + ["github opened dead"]
