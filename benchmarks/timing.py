@@ -9,16 +9,25 @@ HEADER = (
     "| work | ours (s) | peer (s) | ratio: least / median / most | goal | |\n"
     "| --- | ---: | ---: | ---: | ---: | --- |"
 )
+WHY = "Why "
+"""How a line begins that explains the row above it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """Wall seconds of each run of both, in the order they were taken, and the ratio not to exceed."""
+    """Wall seconds of each run of both, in the order they were taken.
+
+    Args:
+        name: the work, as the table names it.
+        goal: the ratio not to exceed; None where there is none to reach.
+        why: a sentence that says why the goal is missed, for as long as it is.
+    """
 
     name: str
     ours: tuple[float, ...]
     peer: tuple[float, ...]
-    goal: float
+    goal: float | None
+    why: str = ""
 
     @property
     def ratios(self) -> tuple[float, ...]:
@@ -26,6 +35,8 @@ class Result:
 
     @property
     def verdict(self) -> str:
+        if self.goal is None:
+            return ""
         missed_by = statistics.median(self.ratios) - self.goal
         return "reached" if missed_by <= 0 else f"missed by {missed_by:.2f}"
 
@@ -34,8 +45,10 @@ def compare(
     name: str,
     ours: Callable[[], object],
     peer: Callable[[], object],
+    *,
     goal: float,
     runs: int = 5,
+    why: str = "",
 ) -> Result:
     """Run ours, peer, ours, peer, … after one run of each that is not counted, so that caches are warm.
 
@@ -45,6 +58,7 @@ def compare(
         peer: the other way, doing the same work.
         goal: the ratio of our wall time to the peer's that is not to be exceeded.
         runs: how often each is timed.
+        why: a sentence that says why the goal is missed, for as long as it is.
     """
     seconds: tuple[list[float], list[float]] = ([], [])
     for counted in (False, *[True] * runs):
@@ -53,15 +67,18 @@ def compare(
             work()
             if counted:
                 taken.append(time.perf_counter() - started)
-    return Result(name=name, ours=tuple(seconds[0]), peer=tuple(seconds[1]), goal=goal)
+    return Result(name=name, ours=tuple(seconds[0]), peer=tuple(seconds[1]), goal=goal, why=why)
 
 
 def print_row(result: Result) -> None:
-    """Print the result as a row under HEADER."""
+    """Print the result as a row under HEADER; and below a row that misses its goal, why it does."""
     ratios = result.ratios
     spread = f"{min(ratios):.2f} / **{statistics.median(ratios):.2f}** / {max(ratios):.2f}"
+    goal = "" if result.goal is None else f"≤ {result.goal:.2f}"
     print(
         f"| {result.name} | {statistics.median(result.ours):.3f} | {statistics.median(result.peer):.3f} "
-        f"| {spread} | ≤ {result.goal:.2f} | {result.verdict} |",
+        f"| {spread} | {goal} | {result.verdict} |",
         flush=True,
     )
+    if result.why and result.verdict.startswith("missed"):
+        print(f"{WHY}{result.name}: {result.why}", flush=True)

@@ -18,7 +18,11 @@ _PAGE = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """A deployment of ours: its id, its flow's name and its own, its tags, and if a schedule is active."""
+    """A deployment of ours: its id, its flow's name and its own, its tags, and if a schedule is active.
+
+    Args:
+        held: the id of its concurrency limit while slots of it are taken; empty otherwise.
+    """
 
     id: str
     flow: str
@@ -26,6 +30,7 @@ class Deployment:
     tags: tuple[str, ...]
     scheduled: bool
     paused: bool
+    held: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +80,7 @@ class Api:
                 tags=tuple(row["tags"]),
                 scheduled=any(schedule["active"] for schedule in row["schedules"]),
                 paused=row["paused"],
+                held=_held(row.get("global_concurrency_limit")),
             )
             for row in rows
         )
@@ -141,6 +147,10 @@ class Api:
         """Delete a deployment and its schedules; the runs it had stay."""
         self._send("DELETE", f"/deployments/{deployment}")
 
+    def free_slots(self, limit: str) -> None:
+        """Give back every slot of a concurrency limit."""
+        self._send("PATCH", f"/v2/concurrency_limits/{limit}", {"active_slots": 0})
+
     def automations(self) -> tuple[dict[str, Any], ...]:
         """Read every automation, as the server keeps them."""
         return tuple(self._pages("/automations/filter", {}))
@@ -193,6 +203,10 @@ class Api:
             raise RiskloopError(
                 f"what answers at {self.url} does not speak JSON", remedy="correct the address"
             ) from error
+
+
+def _held(limit: Mapping[str, Any] | None) -> str:
+    return str(limit["id"]) if limit and limit["active_slots"] else ""
 
 
 def _run(row: Mapping[str, Any]) -> Run:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from deployments.api import UNFINISHED, Api, Run
+from deployments.api import UNFINISHED, Api, Deployment, Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,10 +68,20 @@ def collapse_missed(api: Api, deployments: Sequence[str], *, now: datetime, keep
 
 
 def repair(
-    api: Api, deployments: Sequence[str], *, served: Sequence[str], now: datetime, keep_newest: bool
+    api: Api, deployments: Sequence[Deployment], *, served: Sequence[str], now: datetime, keep_newest: bool
 ) -> Repair:
-    """End the orphans of all our deployments, and collapse the missed runs of those about to be served."""
-    return Repair(
-        orphans=end_orphans(api, deployments, reason="riskloop ended while this ran"),
-        missed=collapse_missed(api, served, now=now, keep_newest=keep_newest),
+    """Repair our own deployments before the runner starts.
+
+    Args:
+        deployments: all our own: their orphans are ended, and slots that nobody gave back are freed.
+        served: the ids of those about to be served: their missed runs are collapsed.
+        keep_newest: as in `collapse_missed`.
+    """
+    orphans = end_orphans(
+        api, [deployment.id for deployment in deployments], reason="riskloop ended while this ran"
     )
+    for deployment in deployments:
+        # The server keeps in memory who holds a slot: killed with it, nobody ever gives it back.
+        if deployment.held:
+            api.free_slots(deployment.held)
+    return Repair(orphans=orphans, missed=collapse_missed(api, served, now=now, keep_newest=keep_newest))

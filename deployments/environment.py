@@ -49,6 +49,8 @@ def server_environment(*, state: Path, port: int) -> dict[str, str]:
         "PREFECT_SERVER_API_HOST": "127.0.0.1",
         # Not --port: the UI would go on to call 4200.
         "PREFECT_SERVER_API_PORT": str(port),
+        # How soon a run that had to wait for another one is tried again; the default is half a minute.
+        "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "5",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         "PREFECT_SERVER_UI_ENABLED": "true",
     }

@@ -35,14 +35,18 @@ def choose_port(state: Path, *, after: int = 0) -> int:
     candidates = range(max(FIRST_PORT, after + 1), FIRST_PORT + _PORTS)
     for port in ([remembered] if remembered and not after else []) + list(candidates):
         if _free(port):
-            if remembered is None:
-                (state / "port").write_text(f"{port}\n", encoding="ascii")
             return port
     raise Refused(
         f"no port from {FIRST_PORT} to {FIRST_PORT + _PORTS - 1} is free on 127.0.0.1",
         rule="port",
         remedy="stop what uses them, or use a shared Prefect server with RISKLOOP_PREFECT_API_URL",
     )
+
+
+def remember_port(state: Path, port: int) -> None:
+    """Remember the first port that was really ours; one that only stands in for it is not remembered."""
+    if _remembered(state) is None:
+        (state / "port").write_text(f"{port}\n", encoding="ascii")
 
 
 def start_server(state: Path, *, lock: int, port: int) -> Child:

@@ -26,6 +26,6 @@ def adopt_fixtures(mitigation: str, who: str, reason: str) -> State[None]:
     adopted = adopt(team, chosen[0], who=who, reason=reason)
     looks = measure(team, chosen)
     assessed = assess(team, chosen, looks, phase="after", because=adopted.says)
-    report(assessed)
     notify()
+    report(assessed)
     return conclude(assessed)

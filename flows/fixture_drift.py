@@ -26,10 +26,10 @@ def fixture_drift(mitigations: list[str] | None = None, dry_run: bool = False) -
         mitigations: ids to run; all of this kind if left empty.
         dry_run: look and judge; store nothing, tell nobody.
     """
-    team = register()
+    team = register(dry_run=dry_run)
     chosen = team.mitigations("fixture_drift", only=mitigations)
     looks = measure(team, chosen)
     assessed = assess(team, chosen, looks, dry_run=dry_run)
-    report(assessed)
     notify(dry_run=dry_run)
+    report(assessed, dry_run=dry_run)
     return conclude(assessed)

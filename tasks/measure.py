@@ -9,13 +9,13 @@ from uuid import UUID
 from prefect import get_run_logger, task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.futures import as_completed
+from prefect.futures import PrefectFuture, as_completed
 
 from riskloop.looking import look
 from riskloop.measurements import Look
+from riskloop.project import site
 from riskloop.register import Register
 from riskloop.risks import Mitigation
-from riskloop.services import site
 from riskloop.settings import read_settings
 
 CHUNKS = 10
@@ -34,12 +34,13 @@ def measure(register: Register, mitigations: Sequence[Mitigation]) -> list[Look]
     """
     size = max(1, ceil(len(mitigations) / CHUNKS))
     chunks = [tuple(mitigations[start : start + size]) for start in range(0, len(mitigations), size)]
-    started, progress = time.monotonic(), None
+    futures = [measure_some.submit(register, chunk) for chunk in chunks]
+    progress = None if _done_in_time(futures) else _show_progress(len(mitigations))
     found: dict[str, Look] = {}
-    for future in as_completed([measure_some.submit(register, chunk) for chunk in chunks]):
+    for future in as_completed(futures):
         found |= {seen.mitigation: seen for seen in future.result()}
-        if progress or time.monotonic() - started > PATIENCE_SECONDS:
-            progress = _show_progress(progress, len(found), len(mitigations))
+        if progress:
+            update_progress_artifact(progress, 100.0 * len(found) / len(mitigations))
     return [found[mitigation.id] for mitigation in mitigations]
 
 
@@ -65,9 +66,14 @@ def measure_some(register: Register, mitigations: Sequence[Mitigation]) -> list[
     return looks
 
 
-def _show_progress(artifact: UUID | None, done: int, of: int) -> UUID:
-    share = 100.0 * done / of
-    if artifact is None:
-        # Called from a synchronous flow, these return the id; their types allow for an awaitable.
-        return cast("UUID", create_progress_artifact(share, description=f"{of} mitigations to look at"))
-    return cast("UUID", update_progress_artifact(artifact, share))
+def _done_in_time(futures: Sequence[PrefectFuture[list[Look]]]) -> bool:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    for future in futures:
+        future.wait(timeout=max(0.0, deadline - time.monotonic()))
+    return time.monotonic() < deadline
+
+
+def _show_progress(of: int) -> UUID:
+    things = "1 mitigation" if of == 1 else f"{of} mitigations"
+    # Called from a synchronous flow it returns the id; its type allows for an awaitable.
+    return cast("UUID", create_progress_artifact(0.0, description=f"{things} to look at"))

@@ -6,6 +6,7 @@ from prefect.cache_policies import NO_CACHE
 from riskloop.delivery import Delivered
 from riskloop.services import open_services
 from riskloop.settings import read_settings
+from riskloop.speaking import postman
 from tasks.events import PrefectEvents
 
 
@@ -23,7 +24,7 @@ def notify(*, dry_run: bool = False) -> list[Delivered]:
         return []
     log = get_run_logger()
     with open_services(read_settings()) as services:
-        delivered = services.postman({"events": PrefectEvents()}).deliver()
+        delivered = postman(services, {"events": PrefectEvents()}).deliver()
     for one in delivered:
         words = f"{one.subject}: {one.change} on {one.channel} {one.target}"
         if one.state == "done":

@@ -1,5 +1,7 @@
 """What the looks of the flow run at work have in common: its identity, its links, its register."""
 
+from collections.abc import Collection
+
 from prefect import runtime
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
@@ -8,8 +10,11 @@ from prefect.utilities.urls import url_for
 
 from riskloop.assessing import Occasion
 from riskloop.notifications import Links
+from riskloop.project import now
 from riskloop.register import Register
-from riskloop.services import Services, now
+from riskloop.services import Services
+
+_INSTALLATION = "riskloop:"
 
 
 def occasion(services: Services, register: Register, *, phase: str = "look", because: str = "") -> Occasion:
@@ -24,7 +29,7 @@ def occasion(services: Services, register: Register, *, phase: str = "look", bec
         run=str(runtime.flow_run.id),
         register_digest=register.digest,
         reach=services.reach(events=True),
-        links=_links(services.identity.installation),
+        links=_links(runtime.flow_run.tags),
         evidence=services.settings.state / "evidence",
         now=now(),
         phase=phase,
@@ -38,16 +43,22 @@ def name_run() -> str:
     return f"{runtime.flow_run.flow_name}: {', '.join(chosen) if chosen else 'all'}"
 
 
-def _links(installation: str) -> Links:
-    """Find the run's own address, and those of the forms that our decisions are taken in."""
-    ours = DeploymentFilter(tags=DeploymentFilterTags(all_=["decision", f"riskloop:{installation}"]))
+def _links(flow_run_tags: Collection[str]) -> Links:
+    """Find the run's own address, and those of the forms that our decisions are taken in.
+
+    The forms are deployments of the same installation: those with the same `riskloop:` tag as the run, or,
+    where a work pool is used and none has one, without.
+    """
+    ours = sorted(tag for tag in flow_run_tags if tag.startswith(_INSTALLATION))
+    decisions = DeploymentFilter(tags=DeploymentFilterTags(all_=["decision", "riskloop", *ours]))
     forms = {}
     with get_client(sync_client=True) as client:
         # Limit and order are spelled out: the client sends their defaults as nulls, which the server refuses.
-        found = client.read_deployments(deployment_filter=ours, limit=200, sort=DeploymentSort.NAME_ASC)
+        found = client.read_deployments(deployment_filter=decisions, limit=200, sort=DeploymentSort.NAME_ASC)
         for deployment in found:
+            theirs = sorted(tag for tag in deployment.tags if tag.startswith(_INSTALLATION))
             address = url_for("deployment", deployment.id)
-            if address:
+            if address and theirs == ours:
                 flow = client.read_flow(deployment.flow_id)
                 forms[flow.name.replace("-", "_")] = f"{address}/run"
     return Links(run=url_for("flow-run", runtime.flow_run.id) or "", forms=forms)

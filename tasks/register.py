@@ -11,19 +11,24 @@ from tasks.occasion import occasion
 
 
 @task(name="register", cache_policy=NO_CACHE, timeout_seconds=300, persist_result=False)
-def register() -> Register:
+def register(*, dry_run: bool = False) -> Register:
     """Read the register; after a broken edit go on with the last good one and open an incident about it.
 
     The incidents of mitigations that have left a good register are resolved, with that reason.
+
+    Args:
+        dry_run: read it, and store nothing.
 
     Raises:
         RegisterError: it is broken and there never was a good one.
     """
     with open_services(read_settings()) as services:
         current, broken = services.register()
-        at = occasion(services, current)
         if broken:
             get_run_logger().error("%s", broken)
+        if dry_run:
+            return current
+        at = occasion(services, current)
         assess_service(
             services.store,
             owner=current.service_owner,

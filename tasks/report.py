@@ -1,28 +1,43 @@
 """Leaves what a run found in the Prefect UI: a page for each mitigation, and a table for the run."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from prefect import runtime, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.utilities.urls import url_for
 from slugify import slugify
 
 from riskloop.assessing import Assessed
-from riskloop.services import open_services
+from riskloop.services import Services, open_services
 from riskloop.settings import read_settings
+from riskloop.store import history, outbox
 from riskloop.wording.artifact import page
 
 
 @task(name="report", cache_policy=NO_CACHE, persist_result=False, retries=0)
-def report(assessed: Sequence[Assessed]) -> None:
-    """Write each mitigation's page under its own key, whose versions are its history, and the run's table."""
+def report(assessed: Sequence[Assessed], *, dry_run: bool = False) -> None:
+    """Write each mitigation's page under its own key, whose versions are its history, and the run's table.
+
+    Args:
+        dry_run: leave both with the run alone, outside of any history.
+    """
     with open_services(read_settings()) as services:
         installation = services.identity.installation
+        told = _told(services, assessed)
+    run_url = url_for("flow-run", runtime.flow_run.id) or ""
     for one in assessed:
         create_markdown_artifact(
-            page(one.mitigation, one.look, one.assessment, changes=_changes(one)),
-            key=artifact_key(installation, one.mitigation.id),
+            page(
+                one.mitigation,
+                one.look,
+                one.assessment,
+                changes=_changes(one),
+                told=told[one.mitigation.id],
+                run_url=run_url,
+            ),
+            key=None if dry_run else artifact_key(installation, one.mitigation.id),
             description=one.mitigation.id,
         )
     rows = [
@@ -32,10 +47,29 @@ def report(assessed: Sequence[Assessed]) -> None:
             "over the threshold": ", ".join(reading.metric for reading in one.assessment.breaches),
             "owner": one.mitigation.risk.owners[0].name,
             "why": one.assessment.reason,
+            "told in": " ".join(told[one.mitigation.id]),
         }
         for one in assessed
     ]
-    create_table_artifact(rows, key=artifact_key(installation, str(runtime.flow_run.flow_name)))
+    key = None if dry_run else artifact_key(installation, str(runtime.flow_run.flow_name))
+    create_table_artifact(rows, key=key)
+
+
+def _told(services: Services, assessed: Sequence[Assessed]) -> Mapping[str, tuple[str, ...]]:
+    """Find where each mitigation's incidents can be read: those that are open, or changed with this look."""
+    told = {}
+    with services.store.reading() as connection:
+        is_open = history.open_incidents_of(connection, [one.mitigation.id for one in assessed])
+        for one in assessed:
+            ids = [incident.id for incident, _ in one.transitions]
+            ids += [incident.id for incident in is_open[one.mitigation.id].values()]
+            told[one.mitigation.id] = tuple(
+                posting.url or posting.reference
+                for incident in dict.fromkeys(ids)
+                for route, posting in outbox.list_postings(connection, incident).items()
+                if route.channel != "events"
+            )
+    return told
 
 
 def _changes(one: Assessed) -> tuple[str, ...]:

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.toys import LEAD, MITIGATION, QA, Clock, ToySettings
-
 from riskloop.assessing import Assessed, Occasion, assess, assess_service, retire
 from riskloop.incidents import Change, Concern
 from riskloop.looking import look
@@ -16,6 +14,7 @@ from riskloop.notifications import Links, Reach, Route
 from riskloop.risks import Mitigation, Site
 from riskloop.store import Store, history, outbox
 from riskloop.thresholds import Verdict
+from tests.toys import LEAD, MITIGATION, QA, Clock, ToySettings
 
 LIVE = Reach(github=True, slack=frozenset([""]))
 

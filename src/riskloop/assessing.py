@@ -24,8 +24,8 @@ __all__ = ["CHUNK", "SERVICE", "Assessed", "Occasion", "assess", "assess_service
 SERVICE = "service"
 """The subject of riskloop's own incidents."""
 
-CHUNK = 250
-"""Looks in one transaction: it is over in a tenth of a second, so nobody waits long for their turn."""
+CHUNK = 500
+"""Looks in one transaction: with 50 metrics each it is over in 0.2 s, so nobody waits long for their turn."""
 
 _log = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ def assess_service(
         )
         if transition is None:
             return ()
-        told = changed(incident, transition, SERVICE, Concern.BLIND, occasion.now)
+        told = changed(incident, transition, subject=SERVICE, concern=Concern.BLIND, now=occasion.now)
         facts = facts_of_service(told, owner, occasion, problem=problem, remedy=remedy)
         if incident and transition.change is Change.RESOLVED:
             places = sorted(outbox.addressed(connection, [incident.id])[incident.id])

@@ -9,10 +9,12 @@ from riskloop.errors import Refused
 from riskloop.incidents import Concern
 from riskloop.mitigations import fixture_drift
 from riskloop.mitigations.fixture_drift import Adoption
+from riskloop.project import now, site
 from riskloop.register import Register
 from riskloop.risks import Mitigation, Site
-from riskloop.services import Services, now, site
+from riskloop.services import Services
 from riskloop.settings import Settings
+from riskloop.speaking import open_github
 from riskloop.store import history
 
 _changes = TypeAdapter(dict[str, object])
@@ -75,7 +77,7 @@ def _propose(
 ) -> str:
     """Push the branch, and have its one pull request."""
     repository = mitigation.risk.owners[0].repository
-    github, token = services.github(), services.settings.github_token
+    github, token = open_github(services), services.settings.github_token
     if adoption.branch is None or repository is None or github is None or token is None:
         raise Refused(
             f"{mitigation.id} adopts by pull request, and there is no repository or no token for it",

@@ -9,10 +9,12 @@ import httpx
 
 from riskloop.errors import RegisterError, RiskloopError
 from riskloop.notifications import Posting
+from riskloop.project import read_register
 from riskloop.register import Register
 from riskloop.risks import Owner
-from riskloop.services import Services, open_services, read_register
+from riskloop.services import Services, open_services
 from riskloop.settings import Settings
+from riskloop.speaking import open_github, open_slack
 from riskloop.store import outbox
 
 _LEAST_FREE = 1 << 30
@@ -107,7 +109,7 @@ def _channels(services: Services, register: Register, *, send_test: bool) -> Ite
     owners = _told(register)
     repositories = sorted({owner.repository for owner in owners if owner.repository})
     places = sorted({owner.channel.place for owner in owners if owner.channel})
-    if github := services.github():
+    if github := open_github(services):
         found = github.check(repositories)
         if send_test:
             found += [_sent("GitHub", repository, github.send_test) for repository in repositories]
@@ -116,7 +118,7 @@ def _channels(services: Services, register: Register, *, send_test: bool) -> Ite
         found = [
             ("GitHub", False, f"no token: issues for {previewed} are previewed; set RISKLOOP_GITHUB_TOKEN")
         ]
-    if slack := services.slack():
+    if slack := open_slack(services):
         found += slack.check(places)
         if send_test:
             found += [_sent("Slack", place, slack.send_test) for place in places]

@@ -47,7 +47,13 @@ class Told:
 
 
 def facts_of_look(
-    told: Told, mitigation: Mitigation, look: Look, assessment: Assessment, occasion: Occasion, document: str
+    told: Told,
+    occasion: Occasion,
+    *,
+    mitigation: Mitigation,
+    look: Look,
+    assessment: Assessment,
+    document: str,
 ) -> Facts:
     """Gather the facts of a change that a look led to.
 

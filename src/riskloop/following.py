@@ -58,10 +58,12 @@ def follow(connection: Connection, case: Case) -> tuple[tuple[Incident, Transiti
             after=mitigation.after,
             resolve_after=mitigation.resolve_after,
         )
+        if transition is None and concern is Concern.BREACH and incident:
+            transition = _fresh_evidence(incident, case)
         if transition is not None:
             # A resolution is told wherever the incident was; all else where its owner is heard today.
             places = sorted(known) if transition.change is Change.RESOLVED else heard
-            changes.append(_change(connection, incident, transition, concern, case, places))
+            changes.append(_change(connection, incident, transition, case, concern=concern, places=places))
         elif incident:
             _address(connection, incident, [route for route in heard if route not in known], occasion)
     return tuple(changes)
@@ -72,16 +74,27 @@ def close(
 ) -> tuple[Incident, Transition]:
     """Resolve an incident for a reason that is no look, and tell of it in these places, in their order."""
     transition = Transition(change=Change.RESOLVED, severity=Verdict.OK, reason=reason)
-    told = changed(incident, transition, incident.subject, incident.concern, occasion.now)
+    told = changed(incident, transition, subject=incident.subject, concern=incident.concern, now=occasion.now)
     _, last = history.last_transition(connection, incident.id)
     record(connection, told, facts_of_closing(told, last, occasion), places)
     return told.incident, transition
 
 
 def changed(
-    incident: Incident | None, transition: Transition, subject: str, concern: Concern, now: datetime
+    incident: Incident | None,
+    transition: Transition,
+    *,
+    subject: str,
+    concern: Concern,
+    now: datetime,
+    fingerprint: str = "",
 ) -> Told:
-    """Say what an incident is after a transition; None is one that is yet to be opened."""
+    """Say what an incident is after a transition.
+
+    Args:
+        incident: as it was; None if it is yet to be opened.
+        fingerprint: of the evidence that goes with the transition; empty if it has none.
+    """
     if incident is None:
         after = Incident(
             id=history.new_id(),
@@ -91,12 +104,17 @@ def changed(
             opened_at=now,
             reason=transition.reason,
             breaches=transition.breaches,
+            fingerprint=fingerprint,
         )
     elif transition.change is Change.RESOLVED:
         after = replace(incident, resolved_at=now)
     else:
         after = replace(
-            incident, severity=transition.severity, reason=transition.reason, breaches=transition.breaches
+            incident,
+            severity=transition.severity,
+            reason=transition.reason,
+            breaches=transition.breaches,
+            fingerprint=fingerprint,
         )
     return Told(before=incident, incident=after, transition=transition)
 
@@ -118,26 +136,56 @@ def record(
     number = history.add_transition(
         connection, incident.id, told.transition, facts, at=facts.at, observation=observation
     )
-    outbox.add_deliveries(
-        connection, transition=number, incident=incident.id, places=places, now=facts.at
-    )
+    outbox.add_deliveries(connection, transition=number, incident=incident.id, places=places, now=facts.at)
 
 
 def _change(
     connection: Connection,
     incident: Incident | None,
     transition: Transition,
-    concern: Concern,
     case: Case,
+    *,
+    concern: Concern,
     places: Sequence[Route],
 ) -> tuple[Incident, Transition]:
     occasion = case.occasion
     if transition.change is Change.RESOLVED and occasion.because:
         transition = replace(transition, reason=f"{transition.reason}: {occasion.because}")
-    told = changed(incident, transition, case.mitigation.id, concern, occasion.now)
-    facts = facts_of_look(told, case.mitigation, case.look, case.assessment, occasion, case.document)
+    told = changed(
+        incident,
+        transition,
+        subject=case.mitigation.id,
+        concern=concern,
+        now=occasion.now,
+        fingerprint=_fingerprint(case.look),
+    )
+    facts = facts_of_look(
+        told,
+        occasion,
+        mitigation=case.mitigation,
+        look=case.look,
+        assessment=case.assessment,
+        document=case.document,
+    )
     record(connection, told, facts, places, observation=case.observation)
     return told.incident, transition
+
+
+def _fresh_evidence(incident: Incident, case: Case) -> Transition | None:
+    """Tell of the same numbers with another finding behind them: decisions are held against what is told."""
+    found = _fingerprint(case.look)
+    if not case.assessment.breaches or found == incident.fingerprint:
+        return None
+    return Transition(
+        change=Change.UPDATED,
+        severity=incident.severity,
+        reason="the same numbers, and something else behind them",
+        breaches=incident.breaches,
+    )
+
+
+def _fingerprint(look: Look) -> str:
+    return look.observation.evidence.fingerprint if look.observation else ""
 
 
 def _address(

@@ -31,7 +31,11 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """A subject with a concern, from opening to resolution; at most one is open for each pair."""
+    """A subject with a concern, from opening to resolution; at most one is open for each pair.
+
+    Args:
+        fingerprint: what the evidence it shows was found by, for a decision to be held against.
+    """
 
     id: str
     subject: str
@@ -40,6 +44,7 @@ class Incident:
     opened_at: datetime
     reason: str = ""
     breaches: tuple[Reading, ...] = ()
+    fingerprint: str = ""
     resolved_at: datetime | None = None
 
 

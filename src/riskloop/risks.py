@@ -103,6 +103,7 @@ class Kind:
     Args:
         name: as the register writes it, `fixture_drift`; also the module's and the flow's name.
         says: the first sentence of the module's docstring.
+        about: the rest of that docstring, for the kind's page; empty if there is no more.
         settings: the pydantic model of its settings.
         metrics: every metric it can report.
         remedy: what a person can do about a breach, a sentence each.
@@ -117,6 +118,7 @@ class Kind:
     remedy: tuple[str, ...]
     forms: tuple[Form, ...]
     measure: Callable[[Any, Site], Observation]
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

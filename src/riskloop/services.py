@@ -1,24 +1,14 @@
-"""Puts the parts together: settings in; the register, the store and the channels out."""
+"""Puts the parts together: settings in; the register, the store and who we are out."""
 
-import os
-import socket
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
-from riskloop.channels import Channel
-from riskloop.channels.console import Console
-from riskloop.channels.github import GitHub
-from riskloop.channels.slack import Slack, SlackWebhook
-from riskloop.delivery import Postman
 from riskloop.errors import RegisterError
 from riskloop.identity import Identity, read_identity
 from riskloop.mitigations import kinds
 from riskloop.notifications import Reach
-from riskloop.register import Register, last_good, load
-from riskloop.risks import Site
+from riskloop.register import Register, last_good
 from riskloop.settings import Settings
 from riskloop.store import Store, open_store
 
@@ -57,49 +47,6 @@ class Services:
             events=events,
         )
 
-    def github(self) -> GitHub | None:
-        """Open the GitHub channel; None without a token."""
-        token = self.settings.github_token
-        if token is None:
-            return None
-        return GitHub(token=token.get_secret_value(), url=self.settings.github_url, key=self.identity.key)
-
-    def slack(self) -> Slack | None:
-        """Open the Slack channel for every workspace with a bot token; None without any."""
-        if not self.settings.slack_tokens:
-            return None
-        tokens = {name: token.get_secret_value() for name, token in self.settings.slack_tokens.items()}
-        return Slack(tokens=tokens, url=self.settings.slack_url, key=self.identity.key)
-
-    def channels(self) -> dict[str, Channel]:
-        """Every channel that can be spoken to now, by name; the console always can."""
-        found: dict[str, Channel] = {"console": Console(self.settings.outbox)}
-        if github := self.github():
-            found["github"] = github
-        if slack := self.slack():
-            found["slack"] = slack
-        if self.settings.slack_webhook_url:
-            found["slack_webhook"] = SlackWebhook(url=self.settings.slack_webhook_url.get_secret_value())
-        return found
-
-    def postman(self, more: Mapping[str, Channel]) -> Postman:
-        """Make the one who delivers, to all channels and `more` of them."""
-        return Postman(
-            store=self.store,
-            channels={**self.channels(), **more},
-            identity=self.identity,
-            worker=f"{socket.gethostname()}:{os.getpid()}",
-            settle=timedelta(seconds=self.settings.settle_seconds),
-            interval=timedelta(seconds=self.settings.write_interval_seconds),
-            clock=now,
-            sleep=time.sleep,
-        )
-
-
-def now() -> datetime:
-    """Read the clock."""
-    return datetime.now(UTC)
-
 
 @contextmanager
 def open_services(settings: Settings) -> Iterator[Services]:
@@ -119,17 +66,3 @@ def open_services(settings: Settings) -> Iterator[Services]:
         yield Services(settings=settings, store=store, identity=identity)
     finally:
         store.close()
-
-
-def read_register(settings: Settings) -> Register:
-    """Read the register as it stands, for whoever must not go on with a broken one.
-
-    Raises:
-        RegisterError: with every mistake in it.
-    """
-    return load(settings.register, kinds(), allowed_roots=settings.allowed_roots)
-
-
-def site(register: Register, settings: Settings) -> Site:
-    """Say where the kinds work."""
-    return Site(project=register.project_directory, state=settings.state, now=now())

@@ -5,9 +5,10 @@ from datetime import datetime
 
 from riskloop.assessing import SERVICE
 from riskloop.incidents import Concern, Incident
+from riskloop.project import now
 from riskloop.register import Register
 from riskloop.risks import Mitigation
-from riskloop.services import Services, now
+from riskloop.services import Services
 from riskloop.store import history, outbox
 from riskloop.store.history import Standing
 from riskloop.tables import ago, table

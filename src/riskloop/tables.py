@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+_ENDLESS = 10_000
 _COLOURS = {
     "ok": "green",
     "warning": "yellow",
@@ -27,16 +28,16 @@ def print_json(value: Any) -> None:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> str:
-    """Write rows under their columns, as wide as the terminal, or the sentence that says there are none.
+    """Write rows under their columns, or the sentence that says there are none.
 
-    Coloured where stdout is a terminal.
+    On a terminal it is as wide as that, and coloured; elsewhere each row is one line.
     """
     if not rows:
         return empty
     drawn = Table(*columns, box=None, pad_edge=False, header_style="dim")
     for row in rows:
         drawn.add_row(*(_cell(value) for value in row))
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _ENDLESS)
     with console.capture() as capture:
         console.print(drawn)
     return "\n".join(line.rstrip() for line in capture.get().splitlines())

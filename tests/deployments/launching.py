@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -56,6 +57,8 @@ deployments:
     entrypoint: toy_flows.slow
     schedules: []
     parameters: {deaf: false}
+    # Whatever a run did not give back must not stop the next.
+    concurrency_limit: {limit: 1, collision_strategy: ENQUEUE}
 """
 
 UP = """
@@ -166,6 +169,10 @@ class Machine:
         if not state.exists():
             (state / "logs").mkdir(parents=True)
             (state / ".gitignore").write_text("*\n", encoding="utf-8")
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                # Other tests on this machine may want the usual one at the same moment.
+                (state / "port").write_text(f"{probe.getsockname()[1]}\n", encoding="ascii")
             (state / "toy_flows.py").write_text(TOY_FLOWS, encoding="utf-8")
         return state
 

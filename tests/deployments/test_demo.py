@@ -8,7 +8,7 @@ import pytest
 
 from deployments.demo import build_demo, demo_settings
 from riskloop.errors import RiskloopError
-from riskloop.services import read_register
+from riskloop.project import read_register
 
 
 def git(project: Path, *arguments: str) -> str:

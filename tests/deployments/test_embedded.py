@@ -58,7 +58,7 @@ def start_slow(api: Api, found: Service, state: Path, **parameters: object) -> t
     """Start the slow toy; the run, and the process it sleeps in."""
     (state / "slow.pid").unlink(missing_ok=True)
     run = api.start(found.deployments["toy-slow"], parameters)
-    wait_until(lambda: api.run(run.id).type == "RUNNING", within=40, what="the slow run is Running")
+    wait_until(lambda: api.run(run.id).type == "RUNNING", within=60, what="the slow run is Running")
     pid = wait_until(
         lambda: (state / "slow.pid").exists() and (state / "slow.pid").read_text(), within=20, what="its pid"
     )
@@ -175,6 +175,12 @@ def let_time_pass(state: Path) -> list[str]:
                 "UPDATE flow_run SET expected_start_time = ?, next_scheduled_start_time = ? WHERE id = ?",
                 (then, then, run),
             )
+            # The engine waits for the time its state was scheduled for.
+            database.execute(
+                "UPDATE flow_run_state SET state_details = json_set(state_details, '$.scheduled_time', ?)"
+                " WHERE flow_run_id = ?",
+                (f"{then.replace(' ', 'T')}Z", run),
+            )
     return missed
 
 
@@ -212,7 +218,7 @@ def killed_in_the_middle_of_a_run(machine: Machine, before: Service, missed: lis
     with Api(found.api_url) as api:
         quick = found.deployments["toy-quick"]
         assert [api.run(run).type for run in missed[1:]] == ["CANCELLED"] * 3
-        wait_until(lambda: api.run(missed[0]).type == "COMPLETED", within=40, what="the newest missed run")
+        wait_until(lambda: api.run(missed[0]).type == "COMPLETED", within=60, what="the newest missed run")
         # With the very first, these are all that ever ran: a restart runs nothing by itself.
         assert len(api.runs([quick], types=["COMPLETED"])) == 2
         address, _ = schedule(found, quick)

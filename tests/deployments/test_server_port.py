@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.server import FIRST_PORT, choose_port
+from deployments.server import FIRST_PORT, choose_port, remember_port
 
 
 @pytest.fixture
@@ -20,14 +20,15 @@ def taken() -> Iterator[int]:
 def test_the_port_is_remembered(tmp_path: Path) -> None:
     port = choose_port(tmp_path)
     assert FIRST_PORT <= port < FIRST_PORT + 90
-    assert (tmp_path / "port").read_text() == f"{port}\n"
-    (tmp_path / "port").write_text("41999\n")
+    remember_port(tmp_path, 41999)
     assert choose_port(tmp_path) == 41999
 
 
 def test_a_remembered_port_that_is_taken_is_lent_not_lost(tmp_path: Path, taken: int) -> None:
     (tmp_path / "port").write_text(f"{taken}\n")
-    assert choose_port(tmp_path) != taken
+    port = choose_port(tmp_path)
+    assert port != taken
+    remember_port(tmp_path, port)
     assert (tmp_path / "port").read_text() == f"{taken}\n"
 
 

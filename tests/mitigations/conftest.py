@@ -1,5 +1,6 @@
 """A project with golden fixtures for every test of the kind."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,5 +13,5 @@ def project(tmp_path: Path) -> Project:
     path = tmp_path / "project"
     path.mkdir()
     (path / "fixtures").mkdir()
-    settings = {"directory": "fixtures", "regenerate": ["python3", "tools/make.py"]}
+    settings = {"directory": "fixtures", "regenerate": [sys.executable, "tools/make.py"]}
     return Project(path=path, state=tmp_path / "state", settings=settings)

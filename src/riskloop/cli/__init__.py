@@ -10,7 +10,6 @@ from importlib.metadata import version
 from cyclopts import App, CycloptsError
 
 from riskloop import tables
-from riskloop.cli import keeping, running, showing
 from riskloop.cli.place import COULD_NOT, FINE, WRONG
 from riskloop.errors import RegisterError, RiskloopError
 
@@ -20,24 +19,22 @@ app = App(
     version=lambda: version("riskloop"),
     result_action="return_value",
 )
-for command in (
-    keeping.init,
-    running.up,
-    running.run,
-    showing.measure,
-    showing.status,
-    showing.incidents,
-    showing.deliveries,
-    running.adopt,
-    keeping.doctor,
-):
-    app.command(command)
+# Each is imported when it is asked for: a look does not wait for the libraries of the store or a channel.
+app.command("riskloop.cli.registering:init")
+app.command("riskloop.cli.running:up")
+app.command("riskloop.cli.running:run")
+app.command("riskloop.cli.measuring:measure")
+app.command("riskloop.cli.showing:status")
+app.command("riskloop.cli.showing:incidents")
+app.command("riskloop.cli.showing:deliveries")
+app.command("riskloop.cli.running:adopt")
+app.command("riskloop.cli.keeping:doctor")
 register = app.command(App(name="register", help="Check the register, or show it."))
-register.command(keeping.check)
-register.command(keeping.show)
+register.command("riskloop.cli.registering:check")
+register.command("riskloop.cli.registering:show")
 store = app.command(App(name="store", help="Upgrade the store, or back it up."))
-store.command(keeping.upgrade)
-store.command(keeping.backup)
+store.command("riskloop.cli.keeping:upgrade")
+store.command("riskloop.cli.keeping:backup")
 app.register_install_completion_command()
 
 
@@ -45,7 +42,8 @@ def main() -> None:
     """Run one command and exit with its code; every error is a line or two a person can act on."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     try:
-        code = app(exit_on_error=False)
+        _import_listed(sys.argv[1:])
+        code = app(sys.argv[1:], exit_on_error=False)
     except CycloptsError:
         code = WRONG  # The library has said what is wrong, and how it should look.
     except RegisterError as error:
@@ -59,6 +57,13 @@ def main() -> None:
         sys.stdout = None  # so that the interpreter does not flush it
         code = FINE
     sys.exit(code if isinstance(code, int) else FINE)
+
+
+def _import_listed(words: list[str]) -> None:
+    """Import the commands of a list that is about to be shown, so that each says there what it does."""
+    named, apps, _ = app.parse_commands(words)
+    listing = apps[-2] if named and named[-1] in app.help_flags else apps[-1]
+    listing.resolved_commands()
 
 
 def _failed(error: RiskloopError, code: int) -> int:

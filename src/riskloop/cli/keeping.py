@@ -1,27 +1,11 @@
-"""The commands that keep the service in order: the register, the store, and what is wrong where."""
+"""The commands that keep the service in order: what is wrong where, and the store."""
 
-from dataclasses import fields
 from pathlib import Path
 
 from riskloop import doctor as parts
-from riskloop import starting, tables
+from riskloop import tables
 from riskloop.cli.place import COULD_NOT, FINE, HERE, Flag, Json, Place
-from riskloop.mitigations import kinds
-from riskloop.register import Ranked, check_report
-from riskloop.register import show as rank
-from riskloop.services import read_register
 from riskloop.store import open_store
-
-
-def init(directory: Path = Path()) -> int:
-    """Write a commented first register for the project in a directory, with what is found there.
-
-    Args:
-        directory: the project's directory.
-    """
-    file = starting.write_first_register(directory.absolute(), kinds())
-    tables.say(f"wrote {file}; complete it, then: riskloop register check --register {file}")
-    return FINE
 
 
 def doctor(
@@ -49,36 +33,6 @@ def doctor(
     return FINE if all(one.ok for one in found) else COULD_NOT
 
 
-def check(*, json: Json = False, place: Place = HERE) -> int:
-    """Say everything that is wrong with the register, or what is in it.
-
-    Args:
-        json: print JSON.
-    """
-    register = read_register(place.settings())
-    if json:
-        tables.print_json({"register": str(register.path), "found": check_report(register)})
-    else:
-        tables.print_text(check_report(register))
-    return FINE
-
-
-def show(*, json: Json = False, place: Place = HERE) -> int:
-    """Show the risks by score: likelihood times impact, from 1 to 12.
-
-    Args:
-        json: print JSON.
-    """
-    rows = rank(read_register(place.settings()))
-    if json:
-        tables.print_json(rows)
-        return FINE
-    columns = [field.name for field in fields(Ranked)]
-    table = [[_words(getattr(row, column)) for column in columns] for row in rows]
-    tables.print_table(columns, table, empty="the register has no risks")
-    return FINE
-
-
 def upgrade(*, place: Place = HERE) -> int:
     """Bring the store's tables to this program's version."""
     settings = place.settings()
@@ -99,7 +53,3 @@ def backup(to: Path, *, place: Place = HERE) -> int:
     store.backup(to.absolute())
     tables.say(f"wrote {to}")
     return FINE
-
-
-def _words(value: object) -> str:
-    return ", ".join(str(one) for one in value) if isinstance(value, tuple) else str(value)

@@ -1,7 +1,5 @@
 """Where a command works: the register and our own files, as options every command has."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -9,8 +7,6 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from riskloop import tables
-from riskloop.register import Register
-from riskloop.services import Services, open_services, read_register
 from riskloop.settings import Settings, read_settings
 
 FINE, COULD_NOT, WRONG, OPEN = 0, 1, 2, 3
@@ -48,11 +44,3 @@ class Place:
 HERE = Place()
 Json = Annotated[bool, Parameter(name="--json", negative="")]
 Flag = Annotated[bool, Parameter(negative="")]
-
-
-@contextmanager
-def opened(place: Place) -> Iterator[tuple[Services, Register]]:
-    settings = place.settings()
-    register = read_register(settings)
-    with open_services(settings) as services:
-        yield services, register

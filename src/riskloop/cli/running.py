@@ -7,8 +7,9 @@ from pathlib import Path
 from riskloop import tables
 from riskloop.cli.place import FINE, HERE, OPEN, Flag, Place
 from riskloop.mitigations import kinds
+from riskloop.project import read_register
 from riskloop.register import Register
-from riskloop.services import open_services, read_register
+from riskloop.services import open_services
 from riskloop.settings import Settings
 from riskloop.status import describe, read_status
 

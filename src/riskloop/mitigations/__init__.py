@@ -1,5 +1,6 @@
 """The kinds: one module each, named as the register writes it."""
 
+import inspect
 import pkgutil
 from collections.abc import Mapping
 from functools import cache
@@ -14,9 +15,11 @@ def kinds() -> Mapping[str, Kind]:
     found = {}
     for entry in pkgutil.iter_modules(__path__):
         module = import_module(f"{__name__}.{entry.name}")
+        says, _, about = inspect.cleandoc(module.__doc__ or "").partition("\n")
         found[entry.name] = Kind(
             name=entry.name,
-            says=(module.__doc__ or "").strip().partition("\n")[0],
+            says=says,
+            about=about.strip(),
             settings=module.Settings,
             metrics=module.METRICS,
             remedy=module.REMEDY,

@@ -94,20 +94,29 @@ def _mitigations(kinds: list[str]) -> Iterator[str]:
 
 
 def _kind(kind: Kind) -> Iterator[str]:
-    described = describe(kind.settings)
-    inner: dict[str, Any] = described.pop("$defs", {})
-    yield from (f"## `{kind.name}`", "", kind.says, "", "### Settings", "", *_keys(described), "")
-    for name, part in sorted(inner.items()):
-        if "properties" in part:
-            yield from (f"#### {name}", "")
-            yield from (part["description"], "") if "description" in part else ()
-            yield from (*_keys(part), "")
+    yield from (f"## `{kind.name}`", "", kind.says, "", *settings_tables(kind, under="##"))
     yield from ("### Metrics", "", "| Metric | What it counts |", "| --- | --- |")
     for metric in kind.metrics:
         yield f"| `{metric.name}` | {_cell(say_metric(metric))} |"
     yield ""
     if kind.remedy:
         yield from ("### What to do about a breach", "", *(f"- {sentence}" for sentence in kind.remedy), "")
+
+
+def settings_tables(kind: Kind, *, under: str) -> Iterator[str]:
+    """Write a kind's settings as tables, one for each model in them.
+
+    Args:
+        under: the marks of the heading above, such as `##`.
+    """
+    described = describe(kind.settings)
+    inner: dict[str, Any] = described.pop("$defs", {})
+    yield from (f"{under}# Settings", "", *_keys(described), "")
+    for name, part in sorted(inner.items()):
+        if "properties" in part:
+            yield from (f"{under}## {name}", "")
+            yield from (part["description"], "") if "description" in part else ()
+            yield from (*_keys(part), "")
 
 
 def _keys(described: Mapping[str, Any]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, RowMapping, Select, insert, select, update
 
 from riskloop.incidents import Concern, Incident, Streaks, Transition
 from riskloop.notifications import Facts
+from riskloop.soundness import storable
 from riskloop.store.tables import (
     decisions,
     incidents,
@@ -71,6 +72,7 @@ def add_incident(connection: Connection, incident: Incident, *, owner: str) -> N
             severity=incident.severity,
             reason=incident.reason,
             breaches=_readings.dump_json(incident.breaches).decode(),
+            fingerprint=incident.fingerprint,
             owner=owner,
             opened_at=incident.opened_at,
         ),
@@ -78,7 +80,7 @@ def add_incident(connection: Connection, incident: Incident, *, owner: str) -> N
 
 
 def change_incident(connection: Connection, incident: Incident) -> None:
-    """Write an incident's severity, reason, breaches and resolution."""
+    """Write an incident's severity, reason, breaches, fingerprint and resolution."""
     connection.execute(
         update(incidents)
         .where(incidents.c.id == incident.id)
@@ -86,6 +88,7 @@ def change_incident(connection: Connection, incident: Incident) -> None:
             severity=incident.severity,
             reason=incident.reason,
             breaches=_readings.dump_json(incident.breaches).decode(),
+            fingerprint=incident.fingerprint,
             resolved_at=incident.resolved_at,
         ),
     )
@@ -165,13 +168,31 @@ def list_incidents(connection: Connection, *, resolved: bool, limit: int) -> tup
 
 
 def add_decision(
-    connection: Connection, decision: str, *, mitigation: str, who: str, why: str, at: datetime, details: str
-) -> None:
-    """Record what a person decided; `details` is JSON. The name is claimed, not proven."""
+    connection: Connection, decision: str, *, mitigation: str, who: str, why: str, at: datetime
+) -> int:
+    """Record what a person decided, before it is carried out; return its number.
+
+    The name is claimed, not proven.
+    """
+    number: int = connection.execute(
+        insert(decisions)
+        .values(
+            decision=decision,
+            mitigation=mitigation,
+            who=storable(who),
+            why=storable(why),
+            at=at,
+            details="{}",
+        )
+        .returning(decisions.c.number),
+    ).scalar_one()
+    return number
+
+
+def complete_decision(connection: Connection, number: int, *, details: str, at: datetime) -> None:
+    """Record that a decision was carried out, and what that changed, as JSON."""
     connection.execute(
-        insert(decisions).values(
-            decision=decision, mitigation=mitigation, who=who, why=why, at=at, details=details
-        ),
+        update(decisions).where(decisions.c.number == number).values(details=details, completed_at=at)
     )
 
 
@@ -198,6 +219,7 @@ def _incident(row: RowMapping) -> Incident:
         severity=Verdict(row["severity"]),
         reason=row["reason"],
         breaches=_readings.validate_json(row["breaches"]),
+        fingerprint=row["fingerprint"],
         opened_at=row["opened_at"],
         resolved_at=row["resolved_at"],
     )

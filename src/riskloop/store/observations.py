@@ -10,7 +10,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from riskloop.incidents import Streaks
 from riskloop.risks import Mitigation
-from riskloop.store.tables import measurements, mitigations, observations
+from riskloop.store.tables import mitigations, observations
 from riskloop.thresholds import Reading, Verdict
 
 
@@ -138,10 +138,8 @@ def _add_measurements(connection: Connection, seen: Sequence[Observed], numbers:
                 "INSERT INTO measurements (observation, metric, value, unit) VALUES (?, ?, ?, ?)", many
             )
         return
-    with (
-        connection.connection.cursor() as cursor,
-        cursor.copy("COPY measurements (observation, metric, value, unit) FROM STDIN") as copy,
-    ):
+    driver = connection.connection.cursor()
+    with driver.copy("COPY measurements (observation, metric, value, unit) FROM STDIN") as copy:
         for row in rows:
             copy.write_row(row)
 

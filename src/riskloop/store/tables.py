@@ -95,6 +95,8 @@ measurements = Table(
     Column("metric", Text, primary_key=True),
     Column("value", Float, nullable=False),
     Column("unit", Text, nullable=False),
+    # The rows are their own index: half the size and two thirds of the time of both apart.
+    sqlite_with_rowid=False,
 )
 
 evidence = Table(
@@ -114,6 +116,7 @@ incidents = Table(
     Column("severity", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("breaches", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
     Column("owner", Text, nullable=False),
     Column("opened_at", Moment, nullable=False),
     Column("resolved_at", Moment),
@@ -197,6 +200,7 @@ decisions = Table(
     Column("who", Text, nullable=False),
     Column("why", Text, nullable=False),
     Column("at", Moment, nullable=False),
+    Column("completed_at", Moment),
     Column("details", Text, nullable=False),
     Index(None, "mitigation", "number"),
 )

@@ -6,19 +6,31 @@ from riskloop.thresholds import Assessment
 from riskloop.wording import escaping, figures, github
 
 
-def page(mitigation: Mitigation, look: Look, assessment: Assessment, *, changes: tuple[str, ...]) -> str:
+def page(
+    mitigation: Mitigation,
+    look: Look,
+    assessment: Assessment,
+    *,
+    changes: tuple[str, ...] = (),
+    told: tuple[str, ...] = (),
+    run_url: str = "",
+) -> str:
     """Write the page as Markdown.
 
     Args:
         changes: what happened to its incidents with this look, a sentence each.
+        told: where its incidents can be read: addresses, or the names of files.
+        run_url: the flow run that looked; empty if it has no address.
     """
     risk = mitigation.risk
     owners = ", ".join(owner.name for owner in risk.owners)
+    run = escaping.link(run_url)
     parts = [
         f"# {escaping.prose(risk.title)}: {assessment.verdict}",
         f"`{mitigation.id}`, score {risk.score}, {escaping.prose(owners)}.",
-        f"Looked at on {figures.moment(look.at)}.",
+        f"Looked at on {figures.moment(look.at)}{f' in [this run](<{run}>)' if run else ''}.",
         *(f"- {escaping.prose(change)}" for change in changes),
+        *(f"- told in {_place(place)}" for place in told),
         escaping.prose(assessment.reason),
         github.readings_table(assessment.readings),
     ]
@@ -27,3 +39,8 @@ def page(mitigation: Mitigation, look: Look, assessment: Assessment, *, changes:
         parts.append(escaping.prose(evidence.summary))
         parts += [github.section(section) for section in evidence.sections]
     return escaping.cut("\n\n".join(part for part in parts if part), github.BODY_LIMIT, word=github.CUT)
+
+
+def _place(place: str) -> str:
+    address = escaping.link(place)
+    return f"<{address}>" if address else escaping.code(place)

@@ -210,12 +210,15 @@ def _whole(one: _Told) -> str:
 
 
 def _limited(parts: Sequence[str]) -> str:
-    document = ""
-    for number, part in enumerate(parts):
-        if len(document) + len(part) > _LARGEST_DOCUMENT:
-            return f"{document}\n… and {len(parts) - number} more parts, left out for their size\n"
-        document += f"{part}\n\n"
-    return document
+    kept: list[str] = []
+    room = _LARGEST_DOCUMENT
+    for part in parts:
+        room -= len(part)
+        if room < 0:
+            kept.append(f"… and {len(parts) - len(kept)} more parts, left out for their size")
+            break
+        kept.append(part)
+    return "".join(f"{part}\n\n" for part in kept)
 
 
 def _details(comparison: Comparison, mismatches: Sequence[str], told: Sequence[_Told]) -> dict[str, Any]:

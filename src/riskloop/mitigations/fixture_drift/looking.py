@@ -98,18 +98,24 @@ def looking(settings: Settings, site: Site) -> Iterator[Seen]:
     Raises:
         Unmeasurable: something cannot be read, or the fixtures cannot be made anew.
     """
-    golden = read_golden(settings, site)
-    with regenerated(settings, site) as made:
-        comparison = compare(golden.fixtures, made.fresh, made.again)
-        evidence = explain(
-            comparison,
-            settings,
-            Folders(golden=golden.folder, fresh=made.folder, again=made.other),
-            mismatches=golden.mismatches,
-            proposed="" if golden.listed is not None else _proposal(made, comparison),
-            notes=(*golden.resumed.notes, *made.notes),
-        )
-        yield Seen(golden=golden, made=made, comparison=comparison, evidence=evidence)
+    try:
+        golden = read_golden(settings, site)
+        with regenerated(settings, site) as made:
+            comparison = compare(golden.fixtures, made.fresh, made.again)
+            evidence = explain(
+                comparison,
+                settings,
+                Folders(golden=golden.folder, fresh=made.folder, again=made.other),
+                mismatches=golden.mismatches,
+                proposed="" if golden.listed is not None else _proposal(made, comparison),
+                notes=(*golden.resumed.notes, *made.notes),
+            )
+            yield Seen(golden=golden, made=made, comparison=comparison, evidence=evidence)
+    except OSError as error:
+        raise Unmeasurable(
+            f"the look at {settings.directory} broke off: {error.filename or 'a file'}: {error.strerror}",
+            remedy="free space, or correct the permissions of the state directory",
+        ) from error
 
 
 def measure(settings: Settings, site: Site) -> Observation:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from jsonpath import JSONPathMatch
-
 from riskloop.files import matches
 from riskloop.mitigations.fixture_drift.settings import Rule
 
@@ -16,6 +14,7 @@ LARGEST = 32 * 1024 * 1024
 """Bytes of the largest fixture that is looked into; a larger one is compared byte by byte."""
 DEEPEST = 90
 """Levels of the deepest JSON that is looked into; python-jsonpath descends 100."""
+_DROPPED = object()
 
 
 class Form(StrEnum):
@@ -88,25 +87,28 @@ def canonical(value: Any) -> str:
 def apply(value: Any, rules: Sequence[Rule]) -> Any:
     """Apply JSON path rules to a value, in place where it can be; returns the value."""
     for rule in rules:
-        # Later matches first, so that dropping an element does not move those still to be dropped.
-        for match in reversed(list(rule.compiled_path.finditer(value))):
+        # A string is no document to look into, though the library would parse it as one.
+        found = [] if isinstance(value, str) else list(rule.compiled_path.finditer(value))
+        for match in found:
             if match.parent is None:
                 value = None if rule.do == "drop" else _changed(match.obj, rule)
             else:
-                _change(match, rule)
+                parent: Any = match.parent.obj
+                key = match.parts[-1]
+                parent[key] = _DROPPED if rule.do == "drop" else _changed(parent[key], rule)
+        if rule.do == "drop":
+            for match in found:
+                _sweep(match.parent.obj if match.parent is not None else None)
     return value
 
 
-def _change(match: JSONPathMatch, rule: Rule) -> None:
-    parent: Any = match.parent.obj if match.parent is not None else None
-    key = match.parts[-1]
-    # Two rules, or one path by two ways, may name the same member: the first may have dropped it.
-    if isinstance(parent, dict) and key not in parent:
-        return
-    if rule.do == "drop":
-        del parent[key]
-    else:
-        parent[key] = _changed(parent[key], rule)
+def _sweep(parent: Any) -> None:
+    """Take what was dropped out of its array or object, all of it at once: one by one, indices would move."""
+    if isinstance(parent, list):
+        parent[:] = [one for one in parent if one is not _DROPPED]
+    elif isinstance(parent, dict):
+        for key in [key for key, one in parent.items() if one is _DROPPED]:
+            del parent[key]
 
 
 def _changed(value: Any, rule: Rule) -> Any:
@@ -147,12 +149,13 @@ def _read_lines(text: str) -> tuple[Form, str, tuple[Any, ...]]:
     # Not str.splitlines, which also splits at U+2028 and others that may stand in a JSON string.
     records: list[Any] = []
     bad: list[str] = []
-    for number, line in enumerate(text.removesuffix("\n").split("\n"), start=1):
+    for number, line in enumerate(text.removesuffix("\n").split("\n") if text else (), start=1):
         try:
             records.append(_parse(line))
         except (RecursionError, ValueError):
             records.append(line)
-            bad.append(str(number))
+            if line.strip():
+                bad.append(str(number))
     more = "" if len(bad) <= 10 else ", …"  # noqa: PLR2004 - enough to find them
     note = f"not JSON in line {', '.join(bad[:10])}{more}, compared as text there" if bad else ""
     return Form.JSONL, note, tuple(records)

@@ -18,6 +18,7 @@ def upgrade() -> None:
         sa.Column("who", sa.Text(), nullable=False),
         sa.Column("why", sa.Text(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("completed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("details", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_decisions")),
     )
@@ -39,6 +40,7 @@ def upgrade() -> None:
         sa.Column("severity", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("breaches", sa.Text(), nullable=False),
+        sa.Column("fingerprint", sa.Text(), nullable=False),
         sa.Column("owner", sa.Text(), nullable=False),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
@@ -113,6 +115,7 @@ def upgrade() -> None:
             ["observation"], ["observations.number"], name=op.f("fk_measurements_observation")
         ),
         sa.PrimaryKeyConstraint("observation", "metric", name=op.f("pk_measurements")),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "transitions",

@@ -1,0 +1,63 @@
+"""The command that looks at mitigations and stores nothing; it needs neither the store nor a channel."""
+
+from riskloop import looking, tables
+from riskloop.cli.place import COULD_NOT, FINE, HERE, Json, Place
+from riskloop.measurements import Look
+from riskloop.project import read_register, site
+from riskloop.risks import Mitigation
+from riskloop.thresholds import Assessment, Reading, assess_look
+
+
+def measure(*ids: str, json: Json = False, place: Place = HERE) -> int:
+    """Look at mitigations now, print what is found, and store nothing.
+
+    Args:
+        ids: the mitigations; all if none is named.
+        json: print JSON.
+    """
+    settings = place.settings()
+    register = read_register(settings)
+    chosen = register.mitigations(only=ids or None)
+    judged = []
+    for mitigation in chosen:
+        look = looking.look(mitigation, site(register, settings))
+        judged.append((mitigation, look, assess_look(look, mitigation.kind.metrics, mitigation.thresholds)))
+    if json:
+        tables.print_json([_measured(*one) for one in judged])
+    else:
+        for one in judged:
+            _print_measured(*one)
+    return COULD_NOT if any(look.observation is None for _, look, _ in judged) else FINE
+
+
+def _measured(mitigation: Mitigation, look: Look, assessment: Assessment) -> dict[str, object]:
+    evidence = look.observation.evidence if look.observation else None
+    return {
+        "mitigation": mitigation.id,
+        "at": look.at,
+        "verdict": assessment.verdict,
+        "reason": assessment.reason,
+        "readings": assessment.readings,
+        "evidence": evidence,
+    }
+
+
+def _print_measured(mitigation: Mitigation, look: Look, assessment: Assessment) -> None:
+    rows = [
+        (reading.metric, f"{reading.value:g}", reading.unit, _bounds(reading), reading.verdict)
+        for reading in assessment.readings
+    ]
+    tables.print_text(f"{mitigation.id}: {assessment.verdict}")
+    if look.observation is None:
+        tables.print_text(look.reason)
+        return
+    tables.print_table(("metric", "value", "unit", "threshold", "verdict"), rows, empty="it measured nothing")
+    evidence = look.observation.evidence
+    tables.print_text(evidence.summary)
+    for section in evidence.sections:
+        tables.print_text(f"\n{section.title}\n{section.body}")
+
+
+def _bounds(reading: Reading) -> str:
+    bounds = (("warning", reading.warning), ("critical", reading.critical))
+    return ", ".join(f"{name} {bound:g}" for name, bound in bounds if bound is not None)

@@ -1,0 +1,84 @@
+"""A project with a register of its own, and the command line run on it in this process."""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from riskloop.cli import main
+
+REGISTER = """
+project: Paper
+github: {repository: acme/paper}
+slack: {channel: C0123456789}
+owners:
+  QA: {github: octo-qa, slack: U024BE7LH}
+risks:
+  - id: stale
+    title: Fixtures are stale
+    likelihood: medium
+    impact: high
+    owner: QA
+    mitigations:
+      - kind: fixture_drift
+        directory: fixtures
+        regenerate: [python3, make.py]
+        thresholds:
+          fixtures_changed: {warning: 1}
+"""
+MAKE = """
+from pathlib import Path
+
+Path("fixtures").mkdir(exist_ok=True)
+Path("fixtures/a.txt").write_text(Path("source.txt").read_text())
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> Any:
+        return json.loads(self.out)
+
+
+class Shell:
+    """Runs commands in a project."""
+
+    def __init__(
+        self, project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.project = project
+        self._capsys = capsys
+        self._monkeypatch = monkeypatch
+
+    def __call__(self, *arguments: str) -> Ended:
+        self._monkeypatch.setattr(sys, "argv", ["riskloop", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = self._capsys.readouterr()
+        code = ended.value.code
+        return Ended(code if isinstance(code, int) else 0, printed.out, printed.err)
+
+
+@pytest.fixture
+def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """Give a command line in a project of one unchanged fixture, without git and without a token."""
+    for name in ("RISKLOOP_REGISTER", "RISKLOOP_STATE", "RISKLOOP_GITHUB_TOKEN", "RISKLOOP_SLACK_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    project = tmp_path / "paper"
+    (project / "fixtures").mkdir(parents=True)
+    (project / "riskloop.yaml").write_text(REGISTER, encoding="utf-8")
+    (project / "make.py").write_text(MAKE, encoding="utf-8")
+    (project / "source.txt").write_text("one\n", encoding="utf-8")
+    (project / "fixtures" / "a.txt").write_text("one\n", encoding="utf-8")
+    monkeypatch.chdir(project)
+    return Shell(project, capsys, monkeypatch)
