@@ -171,3 +171,8 @@ def test_no_file_descriptor_is_left_open(tmp_path: Path) -> None:
     for script in ("true", "exit 1", "yes", "sleep 9"):
         sh(script, tmp_path, timeout=0.1, output_limit=1000)
     assert open_files() == before
+
+
+def test_the_same_failure_reads_the_same_however_long_it_took(tmp_path: Path) -> None:
+    script = "test -e once || { touch once; sleep 0.2; }; exit 3"
+    assert sh(script, tmp_path).account() == sh(script, tmp_path).account()

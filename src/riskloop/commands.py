@@ -61,7 +61,8 @@ class Finished:
 
     def account(self, *, lines: int = 12) -> str:
         """Say in words how it ended, with the last lines of its error stream (or else of its output)."""
-        how = f"{self.command} {_outcome(self)} after {self.seconds:.1f} s"
+        # No seconds: the same failure again must read the same, so that nobody is told of it twice.
+        how = f"{self.command} {_outcome(self)}"
         said = (self.stderr.strip() or self.stdout.strip()).decode("utf-8", "replace")
         last = [line[:400] for line in said.splitlines()[-lines:]]
         return "\n".join((f"{how}; the last it printed:", *last)) if last else f"{how}; it printed nothing"

@@ -327,11 +327,7 @@ def test_a_test_issue_is_opened_and_closed(rig: Rig, github: GitHub, repository:
 @pytest.fixture
 def branch(rig: Rig, repository: str) -> str:
     """Make a branch with one commit more than `main`."""
-    head = rig.ask_github("GET", f"/repos/{repository}/git/ref/heads/main")["object"]["sha"]
-    made = {"ref": "refs/heads/riskloop/adopt", "sha": head}
-    rig.ask_github("POST", f"/repos/{repository}/git/refs", made)
-    change = {"message": "Adopt", "content": "aGVsbG8=", "branch": "riskloop/adopt"}
-    rig.ask_github("PUT", f"/repos/{repository}/contents/fixture.txt", change)
+    rig.make_branch(repository, "riskloop/adopt")
     return "riskloop/adopt"
 
 

@@ -205,7 +205,6 @@ def _end(connection: Connection, claim: Claim, *, state: str, error: str, now: d
             state=state,
             last_error=error,
             ended_at=now,
-            uncertain_since=None,
             lease_owner=None,
             lease_until=None,
         ),

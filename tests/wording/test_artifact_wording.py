@@ -1,0 +1,64 @@
+"""A mitigation's page in the Prefect UI says how it stands, and lets nothing it quotes act."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from riskloop.measurements import Evidence, Look, Measurement, Observation
+from riskloop.thresholds import assess_look
+from riskloop.wording.artifact import page
+from tests.toys import MITIGATION
+
+LOOK = Look(
+    mitigation=MITIGATION.id,
+    at=datetime(2026, 3, 1, 2, 20, tzinfo=UTC),
+    observation=Observation(
+        measurements=(Measurement("leaks", 2.0),), evidence=Evidence(summary="Two things got out.")
+    ),
+)
+BREACHED = assess_look(LOOK, MITIGATION.kind.metrics, MITIGATION.thresholds)
+
+
+def test_a_page_says_the_verdict_the_numbers_what_changed_and_where_it_is_told() -> None:
+    written = page(
+        MITIGATION,
+        LOOK,
+        BREACHED,
+        changes=("breach opened: leaks passed the threshold",),
+        told=("https://github.com/acme/sdk/issues/7", "slack/C0123456789/toys.toy.json"),
+        run_url="http://127.0.0.1:4200/runs/flow-run/1",
+    )
+    assert written.startswith("# Toys break: warning\n")
+    assert (
+        "Looked at on 1 March 2026, 02:20 UTC in [this run](<http://127.0.0.1:4200/runs/flow-run/1>)."
+        in written
+    )
+    assert "- breach opened: leaks passed the threshold\n" in written
+    assert "- told in <https://github.com/acme/sdk/issues/7>\n" in written
+    assert "- told in `slack/C0123456789/toys.toy.json`\n" in written
+    assert "| leaks | 2 leaks |" in written
+    assert "Two things got out." in written
+
+
+def test_a_page_of_a_look_that_failed_says_the_reason_and_links_nowhere_without_an_address() -> None:
+    blind = replace(LOOK, observation=None, reason="the toy is broken; mend it")
+    written = page(MITIGATION, blind, assess_look(blind, MITIGATION.kind.metrics, MITIGATION.thresholds))
+    assert written.startswith("# Toys break: unknown\n")
+    assert "Looked at on 1 March 2026, 02:20 UTC.\n" in written
+    assert "the toy is broken; mend it" in written
+    assert "told in" not in written
+
+
+def test_what_a_page_quotes_can_neither_link_nor_break_out() -> None:
+    written = page(
+        MITIGATION,
+        LOOK,
+        BREACHED,
+        changes=("<script>alert(1)</script> @octo-lead",),
+        told=("javascript:alert(1)", "`evil`"),
+        run_url="javascript:alert(1)",
+    )
+    assert "<script" not in written
+    assert "@octo-lead" not in written
+    assert "[this run]" not in written
+    assert "- told in `javascript:alert(1)`\n" in written
+    assert "- told in `` `evil` ``\n" in written
