@@ -10,7 +10,6 @@ from sqlalchemy import Connection, RowMapping, Select, insert, select, update
 
 from riskloop.incidents import Concern, Incident, Streaks, Transition
 from riskloop.notifications import Facts
-from riskloop.soundness import storable
 from riskloop.store.tables import (
     decisions,
     incidents,
@@ -19,6 +18,7 @@ from riskloop.store.tables import (
     observations,
     transitions,
 )
+from riskloop.store.text import storable
 from riskloop.thresholds import Reading, Verdict
 
 _readings = TypeAdapter(tuple[Reading, ...])

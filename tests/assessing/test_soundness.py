@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from riskloop.assessing.soundness import made_sound
 from riskloop.measurements import Evidence, Look, Measurement, Observation, Section
-from riskloop.soundness import made_sound, storable
+from riskloop.store.text import storable
 from tests.toys import METRICS
 
 

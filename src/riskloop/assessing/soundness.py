@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 
 from riskloop.measurements import Look, Metric, Observation, Section
+from riskloop.store.text import storable
 
 
 def made_sound(look: Look, metrics: tuple[Metric, ...]) -> Look:
@@ -24,14 +25,6 @@ def made_sound(look: Look, metrics: tuple[Metric, ...]) -> Look:
         fingerprint=storable(seen.evidence.fingerprint),
     )
     return replace(look, observation=replace(seen, evidence=evidence))
-
-
-def storable(text: str) -> str:
-    r"""Make text storable: PostgreSQL takes no NUL, and UTF-8 has no half of a surrogate pair.
-
-    Such halves come with file names that are not UTF-8; they are shown as `\udc80`.
-    """
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "backslashreplace").decode()
 
 
 def _storable_section(section: Section) -> Section:

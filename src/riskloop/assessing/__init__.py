@@ -6,17 +6,18 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
+from riskloop.assessing.facts import Occasion, facts_of_service
+from riskloop.assessing.following import Case, changed, close, follow, record
+from riskloop.assessing.soundness import made_sound
 from riskloop.errors import StoreError
-from riskloop.facts import Occasion, facts_of_service
-from riskloop.following import Case, changed, close, follow, record
 from riskloop.incidents import BLIND_AFTER, Change, Concern, Incident, Streaks, Transition, next_transition
 from riskloop.measurements import Look
 from riskloop.notifications import routes
 from riskloop.risks import Mitigation, Owner
-from riskloop.soundness import made_sound, storable
 from riskloop.store import RowsRefused, Store, evidence, history, observations, outbox
 from riskloop.store.evidence import Kept
 from riskloop.store.observations import Observed
+from riskloop.store.text import storable
 from riskloop.thresholds import Assessment, Verdict, assess_look
 
 __all__ = ["CHUNK", "SERVICE", "Assessed", "Occasion", "assess", "assess_service", "judge", "retire"]

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from riskloop.facts import Occasion, Told, facts_of_closing, facts_of_look
+from riskloop.assessing.facts import Occasion, Told, facts_of_closing, facts_of_look
 from riskloop.incidents import Change, Concern, Incident, Streaks, Transition, next_transition
 from riskloop.measurements import Look
 from riskloop.notifications import Facts, Route, routes
