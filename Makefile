@@ -28,17 +28,13 @@ develop: .venv/.develop
 	.cache/plain/bin/python -m pip install --quiet --disable-pip-version-check .
 	@touch $@
 
-.cache/emulator/.installed: tests/emulator/package.json tests/emulator/package-lock.json | develop
-	$(BIN)/python tests/emulator/install.py
-	@touch $@
-
-test: develop .cache/emulator/.installed .cache/plain/.installed
+test: develop .cache/plain/.installed
 	$(BIN)/pytest -m "not soak" $(ARGS)
 
 test-fast: develop
 	$(BIN)/pytest -m "not soak and not server" $(ARGS)
 
-soak: develop .cache/emulator/.installed
+soak: develop
 	$(BIN)/pytest -m soak --timeout 3600 $(ARGS)
 
 check: develop

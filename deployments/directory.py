@@ -11,27 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from riskloop import state_directory
 from riskloop.errors import Refused
 
-_MARK = "*\n"
-# What the rest of us may have put there before the first `up`.
-_OURS = frozenset(
-    (
-        "demo",
-        "evidence",
-        "installation",
-        "key",
-        "lock",
-        "mirrors",
-        "outbox",
-        "register.last-good.yaml",
-        "replaced",
-        "riskloop.sqlite",
-        "riskloop.sqlite-shm",
-        "riskloop.sqlite-wal",
-        "scratch",
-    )
-)
 # A parent that was killed leaves its children up to ten seconds to end, and they hold the lock until then.
 _DYING = 15.0
 
@@ -58,31 +40,20 @@ class Service:
 
 
 def prepare(state: Path) -> None:
-    """Make the state directory: for us alone, and kept out of version control by its own `.gitignore`.
+    """Make the state directory with the places its log and Prefect's things go to.
 
     Raises:
-        Refused: it cannot be made or written, or holds somebody else's files.
+        Refused: it is somebody else's, or cannot be made or written.
     """
+    state_directory.prepare(state)
     try:
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        ignore = state / ".gitignore"
-        marked = ignore.is_file() and ignore.read_text(encoding="utf-8", errors="replace") == _MARK
-        strange = {path.name for path in state.iterdir()} - _OURS
-        if strange and not marked:
-            raise Refused(
-                f"{state} is not a state directory of ours: it holds {min(strange)!r}",
-                rule="state-directory",
-                remedy="name a new or an empty directory with RISKLOOP_STATE",
-            )
-        if not marked:
-            ignore.write_text(_MARK, encoding="utf-8")
         (state / "logs").mkdir(exist_ok=True)
         (state / "prefect").mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise Refused(
-            f"the state directory {state} cannot be made or written ({error.strerror})",
+            f"the state directory {state} cannot be written ({error.strerror})",
             rule="state-directory",
-            remedy="let the user that runs riskloop write it, or name another with RISKLOOP_STATE",
+            remedy="give the user that runs riskloop the right to write it",
         ) from error
 
 

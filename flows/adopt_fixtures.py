@@ -28,4 +28,4 @@ def adopt_fixtures(mitigation: str, who: str, reason: str) -> State[None]:
     assessed = assess(team, chosen, looks, phase="after", because=adopted.says)
     notify()
     report(assessed)
-    return conclude(assessed)
+    return conclude(assessed, done=adopted.says)

@@ -9,10 +9,13 @@ from riskloop.assessing import Assessed
 from riskloop.thresholds import Verdict
 
 
-def conclude(assessed: Sequence[Assessed]) -> State[None]:
+def conclude(assessed: Sequence[Assessed], *, done: str = "") -> State[None]:
     """End the run: Completed; Completed and named `Breached`; or Failed where we could not look.
 
     A breach fails the run only where the register says so (`fail_run`).
+
+    Args:
+        done: what a person decided and the run carried out, to begin the sentence with.
 
     Raises:
         ExceptionGroup: what failed unexpectedly, all of it, once everyone was assessed and told.
@@ -22,14 +25,14 @@ def conclude(assessed: Sequence[Assessed]) -> State[None]:
         raise ExceptionGroup("some mitigations failed unexpectedly", bugs)
     blind = [one for one in assessed if one.assessment.verdict is Verdict.UNKNOWN]
     if blind:
-        return Failed(message=_sentence("could not look at", blind))
+        return Failed(message=_sentence(done, "could not look at", blind))
     failing = [one for one in assessed if _fails(one)]
     if failing:
-        return Failed(name="Breached", message=_sentence("over the threshold", failing))
+        return Failed(name="Breached", message=_sentence(done, "over the threshold", failing))
     breached = [one for one in assessed if one.assessment.verdict is not Verdict.OK]
     if breached:
-        return Completed(name="Breached", message=_sentence("over the threshold", breached))
-    return Completed(message=f"{len(assessed)} looked at, all within their thresholds")
+        return Completed(name="Breached", message=_sentence(done, "over the threshold", breached))
+    return Completed(message=_begun(done, f"{len(assessed)} looked at, all within their thresholds"))
 
 
 def _fails(one: Assessed) -> bool:
@@ -37,7 +40,11 @@ def _fails(one: Assessed) -> bool:
     return bound is not None and one.assessment.verdict.rank >= bound.rank
 
 
-def _sentence(words: str, assessed: Sequence[Assessed]) -> str:
+def _sentence(done: str, words: str, assessed: Sequence[Assessed]) -> str:
     told = ", ".join(one.mitigation.id for one in assessed[:10])
     more = f" and {len(assessed) - 10} more" if len(assessed) > 10 else ""  # noqa: PLR2004
-    return f"{words}: {told}{more}"
+    return _begun(done, f"{words}: {told}{more}")
+
+
+def _begun(done: str, words: str) -> str:
+    return f"{done}; {words}" if done else words

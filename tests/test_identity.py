@@ -17,10 +17,7 @@ def test_it_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
     assert first.installation == first.installation.lower()
     assert len(first.key) == 32
     assert read_identity(state) == first
-    assert {path.name: path.stat().st_mode & 0o777 for path in state.iterdir()} == {
-        "installation": 0o600,
-        "key": 0o600,
-    }
+    assert [(state / name).stat().st_mode & 0o777 for name in ("installation", "key")] == [0o600, 0o600]
 
 
 def test_the_key_is_not_in_its_repr(tmp_path: Path) -> None:
@@ -30,7 +27,7 @@ def test_the_key_is_not_in_its_repr(tmp_path: Path) -> None:
 def test_many_at_once_agree(tmp_path: Path) -> None:
     with ThreadPoolExecutor(16) as pool:
         assert len(set(pool.map(read_identity, [tmp_path] * 64))) == 1
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["installation", "key"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".gitignore", "installation", "key"]
 
 
 @pytest.mark.parametrize(("name", "content"), [("installation", "NOT OURS!!"), ("key", "short"), ("key", "")])
@@ -44,5 +41,5 @@ def test_a_damaged_file_is_named_and_never_replaced(tmp_path: Path, name: str, c
 
 def test_a_directory_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "state").touch()
-    with pytest.raises(Refused, match="cannot be read or made"):
+    with pytest.raises(Refused, match="cannot be made or written"):
         read_identity(tmp_path / "state")

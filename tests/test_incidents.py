@@ -80,6 +80,7 @@ BREACH_RULES = [
     ids=[rule[0] for rule in BREACH_RULES],
 )
 def test_of_a_breach(
+    *,
     incident: Incident | None,
     assessment: Assessment,
     streaks: Streaks,

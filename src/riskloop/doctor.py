@@ -42,7 +42,9 @@ def examine(settings: Settings, *, api_url: str, send_test: bool = False) -> tup
     try:
         register = read_register(settings)
         count = len(register.mitigations())
-        found.append(Check(name="register", ok=True, says=f"{settings.register}, {count} mitigations"))
+        found.append(
+            Check(name="register", ok=True, says=f"{settings.register}, mitigations to run: {count}")
+        )
     except RegisterError as error:
         found.append(Check(name="register", ok=False, says=str(error)))
     found += [_said("git", _git), _said("disk", lambda: _disk(settings)), _prefect(api_url)]
@@ -99,10 +101,10 @@ def _store(services: Services) -> str:
         counts = outbox.count_deliveries(connection)
     if counts["dead"]:
         raise RiskloopError(
-            f"{services.store.address} holds {counts['dead']} deliveries that could not be made",
+            f"{services.store.address}, deliveries that could not be made: {counts['dead']}",
             remedy="see: riskloop deliveries --dead",
         )
-    return f"{services.store.address}, {counts['pending'] + counts['sending']} deliveries on their way"
+    return f"{services.store.address}, deliveries on their way: {counts['pending'] + counts['sending']}"
 
 
 def _channels(services: Services, register: Register, *, send_test: bool) -> Iterable[Check]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from riskloop.errors import Refused
+from riskloop.state_directory import prepare
 
 _ALPHABET = string.digits + string.ascii_lowercase
 _NAME_LENGTH = 10
@@ -28,8 +29,8 @@ def read_identity(state: Path) -> Identity:
     Raises:
         Refused: a file is there and is not one of ours, or the directory cannot be written.
     """
+    prepare(state)
     try:
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = "".join(secrets.choice(_ALPHABET) for _ in range(_NAME_LENGTH))
         installation = _read_or_make(state / "installation", name.encode()).decode("ascii", "replace")
         key = _read_or_make(state / "key", secrets.token_bytes(_KEY_LENGTH))

@@ -79,7 +79,7 @@ class Facts:
         subject: the mitigation's id, `risk:<id>` or `service`.
         readings: every reading of the look, breached or not, in the kind's order.
         summary, sections: the evidence; text from anywhere, escaped by each channel.
-        document: where the whole evidence is kept, empty if the sections say it all.
+        document: the file of the whole evidence, below the state directory; empty if the sections say it all.
         remedy: what can be done, a sentence each.
         run_url: the flow run that found it, empty if there was none.
     """

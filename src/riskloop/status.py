@@ -146,11 +146,11 @@ def describe(found: Status) -> str:
     if found.service:
         lines.append(f"riskloop itself: {found.service}")
     if found.waiting:
-        lines.append(f"{found.waiting} deliveries on their way: riskloop deliveries")
+        lines.append(f"deliveries on their way: {found.waiting}; see: riskloop deliveries")
     if found.dead:
-        lines.append(f"{found.dead} deliveries need a person: riskloop deliveries --dead")
+        lines.append(f"deliveries that need a person: {found.dead}; see: riskloop deliveries --dead")
     if found.previews:
-        lines.append(f"no token: what would be sent is written, as it would be sent, under {found.previews}")
+        lines.append(f"where a token is missing, what would be sent is written under {found.previews}")
     return "\n".join(lines).rstrip()
 
 

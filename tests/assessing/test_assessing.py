@@ -210,7 +210,7 @@ def test_the_facts_of_a_transition_are_kept_whole(bench: Bench) -> None:
     assert facts.owners == (LEAD,)
     assert facts.actions[0].url == "http://ui/form?parameters=%7B%22mitigation%22%3A%22toys.toy%22%7D"
     assert facts.actions[0].command == "riskloop adopt toys.toy"
-    assert Path(facts.document).is_file()
+    assert (bench.directory / facts.document).is_file()
     assert facts.readings[0].value == 2
 
 

@@ -15,6 +15,7 @@ from typing import TypeVar
 import pytest
 
 from deployments.directory import Service, running_service
+from riskloop.state_directory import IGNORE
 
 TOY_FLOWS = """
 import os, sys, time
@@ -168,7 +169,7 @@ class Machine:
         state = self.project / name
         if not state.exists():
             (state / "logs").mkdir(parents=True)
-            (state / ".gitignore").write_text("*\n", encoding="utf-8")
+            (state / ".gitignore").write_text(IGNORE, encoding="utf-8")
             with socket.socket() as probe:
                 probe.bind(("127.0.0.1", 0))
                 # Other tests on this machine may want the usual one at the same moment.

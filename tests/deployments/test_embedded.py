@@ -19,6 +19,7 @@ from deployments.embedded import FINE, OPEN, run_deployment, service
 from riskloop.errors import RiskloopError
 from riskloop.identity import read_identity
 from riskloop.settings import read_settings
+from riskloop.state_directory import IGNORE
 from tests.deployments.launching import Launched, Machine, alive, wait_until
 
 pytestmark = pytest.mark.server
@@ -86,7 +87,7 @@ def test_a_lived_in_machine_is_left_alone(lived: Lived, machine: Machine) -> Non
     assert machine.files(machine.home) == lived.home_before
     assert machine.calls == []
     assert (lived.launched.state / "prefect" / "prefect.db").exists()
-    assert (lived.launched.state / ".gitignore").read_text() == "*\n"
+    assert (lived.launched.state / ".gitignore").read_text() == IGNORE
 
 
 def test_the_server_listens_on_this_machine_only_and_sends_no_telemetry(lived: Lived) -> None:

@@ -187,7 +187,7 @@ def _write(connection: Connection, judged: Sequence[Assessed], occasion: Occasio
             look=one.look,
             assessment=one.assessment,
             streaks=streaks[subject],
-            document=str(one.kept.file) if one.kept else "",
+            document=one.kept.file.relative_to(occasion.evidence.parent).as_posix() if one.kept else "",
             observation=numbers[subject],
             is_open=is_open[subject],
             addressed=addressed,

@@ -5,6 +5,7 @@ from riskloop.cli.place import COULD_NOT, FINE, HERE, Json, Place
 from riskloop.measurements import Look
 from riskloop.project import read_register, site
 from riskloop.risks import Mitigation
+from riskloop.state_directory import prepare
 from riskloop.thresholds import Assessment, Reading, assess_look
 
 
@@ -18,6 +19,7 @@ def measure(*ids: str, json: Json = False, place: Place = HERE) -> int:
     settings = place.settings()
     register = read_register(settings)
     chosen = register.mitigations(only=ids or None)
+    prepare(settings.state)
     judged = []
     for mitigation in chosen:
         look = looking.look(mitigation, site(register, settings))

@@ -1,12 +1,14 @@
 """The commands on the register: write a first one, check it, show it."""
 
+from collections import Counter
 from pathlib import Path
 
 from riskloop import starting, tables
-from riskloop.cli.place import FINE, HERE, Json, Place
+from riskloop.cli.place import FINE, HERE, WRONG, Json, Place
+from riskloop.errors import RegisterError
 from riskloop.mitigations import kinds
 from riskloop.project import read_register
-from riskloop.register import check_report
+from riskloop.register import check_report, notes
 from riskloop.register import show as rank
 
 
@@ -27,9 +29,23 @@ def check(*, json: Json = False, place: Place = HERE) -> int:
     Args:
         json: print JSON.
     """
-    register = read_register(place.settings())
+    try:
+        register = read_register(place.settings())
+    except RegisterError as error:
+        if not json:
+            raise
+        tables.print_json({"register": error.file, "mistakes": error.mistakes})
+        return WRONG
     if json:
-        tables.print_json({"register": str(register.path), "found": check_report(register)})
+        count = Counter(mitigation.kind.name for mitigation in register.mitigations())
+        found: dict[str, object] = {"register": str(register.path), "mistakes": ()}
+        found |= {
+            "project": register.project,
+            "risks": len(register.risks),
+            "mitigations": count,
+            "owners": list(register.owners),
+        }
+        tables.print_json(found | {"service": register.service_owner.name, "notes": notes(register)})
     else:
         tables.print_text(check_report(register))
     return FINE

@@ -2,16 +2,18 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from riskloop import tables
 from riskloop.cli.place import FINE, HERE, OPEN, Flag, Place
+from riskloop.errors import RiskloopError
 from riskloop.mitigations import kinds
 from riskloop.project import read_register
 from riskloop.register import Register
 from riskloop.services import open_services
 from riskloop.settings import Settings
-from riskloop.status import describe, read_status
+from riskloop.status import Status, describe, read_status
 
 
 def up(*, once: Flag = False, place: Place = HERE) -> int:
@@ -35,13 +37,24 @@ def up(*, once: Flag = False, place: Place = HERE) -> int:
     register = read_register(settings)
     with open_services(settings):
         pass  # The store is made, or refused, before anything is started.
-    return serve(settings, project=register.project, once=once, status=lambda: _status(settings))
+    return serve(settings, project=register.project, once=once, status=_Board(settings).text)
 
 
-def _status(settings: Settings) -> str:
-    with open_services(settings) as services:
-        register, _ = services.register()
-        return describe(read_status(services, register))
+class _Board:
+    """The status as a text that stays the same while nothing but the clock has changed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._shown: tuple[Status, str] | None = None
+
+    def text(self) -> str:
+        with open_services(self._settings) as services:
+            register, _ = services.register()
+            found = read_status(services, register)
+        timeless = replace(found, rows=tuple(replace(row, last_look_at=None) for row in found.rows))
+        if self._shown is None or self._shown[0] != timeless:
+            self._shown = (timeless, describe(found))
+        return self._shown[1]
 
 
 def run(*names: str, dry_run: Flag = False, place: Place = HERE) -> int:
@@ -53,20 +66,24 @@ def run(*names: str, dry_run: Flag = False, place: Place = HERE) -> int:
     """
     settings = place.settings()
     register = read_register(settings)
-    wanted = _chosen(register, names)
-    parameters = {
-        kind: {"mitigations": sorted(ids), "dry_run": dry_run} for kind, ids in sorted(wanted.items())
-    }
+    chosen = _chosen(register, names)
+    if not chosen:
+        raise RiskloopError(
+            "there is nothing to run", remedy="name a kind or a mitigation that the register has and enables"
+        )
+    parameters = {kind: {"mitigations": ids, "dry_run": dry_run} for kind, ids in sorted(chosen.items())}
     return _run_flows(settings, register, parameters)
 
 
-def _chosen(register: Register, names: tuple[str, ...]) -> dict[str, list[str]]:
+def _chosen(register: Register, names: tuple[str, ...]) -> dict[str, list[str] | None]:
+    """Sort what was named by kind: its ids, or None where the whole kind is wanted."""
     ids = [name for name in names if name not in kinds()]
-    named = {mitigation.id for mitigation in register.mitigations(only=ids)} if ids else set()
-    chosen: dict[str, list[str]] = {}
+    chosen: dict[str, list[str] | None] = {}
+    for mitigation in register.mitigations(only=ids) if ids else ():
+        chosen[mitigation.kind.name] = [*(chosen.get(mitigation.kind.name) or []), mitigation.id]
     for mitigation in register.mitigations():
-        if not names or mitigation.kind.name in names or mitigation.id in named:
-            chosen.setdefault(mitigation.kind.name, []).append(mitigation.id)
+        if not names or mitigation.kind.name in names:
+            chosen[mitigation.kind.name] = None
     return chosen
 
 
@@ -82,7 +99,7 @@ def _run_flows(settings: Settings, register: Register, parameters: Mapping[str, 
     return FINE if code == OPEN else code
 
 
-def adopt(mitigation: str, *, who: str, why: str, place: Place = HERE) -> int:
+def adopt(mitigation: str, /, *, who: str, why: str, place: Place = HERE) -> int:
     """Make the regenerated fixtures of a mitigation the golden ones, if they are what was shown last.
 
     Args:

@@ -2,6 +2,6 @@
 
 from riskloop.register.contents import Register
 from riskloop.register.loading import last_good, load
-from riskloop.register.reporting import Ranked, check_report, show
+from riskloop.register.reporting import Ranked, check_report, notes, show
 
-__all__ = ["Ranked", "Register", "check_report", "last_good", "load", "show"]
+__all__ = ["Ranked", "Register", "check_report", "last_good", "load", "notes", "show"]

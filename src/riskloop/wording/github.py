@@ -194,7 +194,7 @@ def _found(facts: Facts) -> str:
     lines = ["### What was found"]
     lines += [section(found) for found in facts.sections]
     if facts.document:
-        lines.append(f"The whole of it: {escaping.code(facts.document)}")
+        lines.append(f"The whole of it, in the state directory: {escaping.code(facts.document)}")
     return "\n\n".join(lines)
 
 
