@@ -95,11 +95,11 @@ runs = count()
 def bare(settings: Settings) -> Spent:
     """Look, store and assess as the flow does, in this process."""
     before, started = _own_cpu(), time.perf_counter()
-    register = read_register(settings)
-    chosen = register.mitigations("fixture_drift")
-    with ThreadPoolExecutor(2) as threads:
-        looks = list(threads.map(lambda one: look(one, site(register, settings)), chosen))
     with open_services(settings) as services:
+        register = read_register(settings)
+        chosen = register.mitigations("fixture_drift")
+        with ThreadPoolExecutor(2) as threads:
+            looks = list(threads.map(lambda one: look(one, site(register, settings)), chosen))
         occasion = Occasion(
             project=register.project,
             run=f"run-{next(runs)}",

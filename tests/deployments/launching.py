@@ -7,15 +7,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
-
-import pytest
 
 from deployments.directory import Service, running_service
 from riskloop.state_directory import IGNORE
+from tests.waiting import wait_until
 
 TOY_FLOWS = """
 import os, sys, time
@@ -80,19 +78,6 @@ except RiskloopError as error:
 assert "prefect" not in sys.modules
 sys.exit(code)
 """
-
-
-T = TypeVar("T")
-
-
-def wait_until(question: Callable[[], T], *, within: float, what: str) -> T:
-    """Ask until the answer is true; returns it."""
-    deadline = time.monotonic() + within
-    while time.monotonic() < deadline:
-        if answer := question():
-            return answer
-        time.sleep(0.1)
-    pytest.fail(f"not within {within} s: {what}")
 
 
 @dataclass(kw_only=True)

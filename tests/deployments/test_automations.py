@@ -15,7 +15,8 @@ from deployments.api import Api
 from deployments.automations import ensure_automations, wanted
 from deployments.directory import Service
 from deployments.environment import prefect_home
-from tests.deployments.launching import Machine, wait_until
+from tests.deployments.launching import Machine
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.server
 

@@ -20,7 +20,8 @@ from riskloop.errors import RiskloopError
 from riskloop.identity import read_identity
 from riskloop.settings import read_settings
 from riskloop.state_directory import IGNORE
-from tests.deployments.launching import Launched, Machine, alive, wait_until
+from tests.deployments.launching import Launched, Machine, alive
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.server
 

@@ -1,19 +1,18 @@
 """A team with a register and golden fixtures, on one Prefect server that all these tests share."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import httpx
-import pytest
 
 from tests.emulator.emulator import GITHUB_TOKEN, SLACK_TOKEN
 from tests.emulator.rig import Rig
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     # To import it takes seconds, which only those tests are to cost that run flows.
@@ -32,18 +31,6 @@ cp input/*.txt fixtures/
 """
 
 MITIGATION = "stale-fixtures.fixture_drift"
-
-T = TypeVar("T")
-
-
-def wait_until(question: Callable[[], T], *, within: float, what: str) -> T:
-    """Ask until the answer is true; returns it."""
-    deadline = time.monotonic() + within
-    while time.monotonic() < deadline:
-        if answer := question():
-            return answer
-        time.sleep(0.05)
-    pytest.fail(f"not within {within} s: {what}")
 
 
 @dataclass(kw_only=True)

@@ -14,7 +14,8 @@ from ruamel.yaml import YAML
 from deployments.api import Api
 from riskloop.errors import TryAgain
 from tests.channels.parcels import parcel
-from tests.flows.looping import MITIGATION, Team, wait_until
+from tests.flows.looping import MITIGATION, Team
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.server
 

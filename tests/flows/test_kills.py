@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from deployments.environment import clean_environment
-from tests.flows.looping import Team, wait_until
+from tests.flows.looping import Team
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.server
 

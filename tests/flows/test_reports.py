@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from riskloop.store import open_store
-from tests.flows.looping import MITIGATION, Team, register_of, wait_until
+from tests.flows.looping import MITIGATION, Team, register_of
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.server
 

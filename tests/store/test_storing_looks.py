@@ -108,7 +108,7 @@ def test_text_that_no_database_takes_is_stored_readably(store: Store, tmp_path: 
         claim = outbox.claim(connection, channels={"github"}, worker="w", now=NOW)
     assert claim is not None
     assert claim.facts.summary == "a\N{REPLACEMENT CHARACTER}b"
-    assert Path(claim.facts.document).is_file()
+    assert (tmp_path / claim.facts.document).is_file()
 
 
 def test_a_breach_whose_evidence_cannot_be_kept_is_told_with_a_word_about_it(
