@@ -175,12 +175,12 @@ def main() -> None:
         store.upgrade()
         print_row(
             compare(
-                "the same, PostgreSQL",
+                "store and assess 50,000 measurements of 1,000 mitigations, PostgreSQL",
                 lambda: ours(store, directory),
                 postgresql_peer(server.get_uri()),
                 goal=1.1,
-                why="half of the gap is Python judging each of the 50,000 measurements by itself, where the "
-                "peer asks for one maximum; the rest locks mitigations and reads what is known of them",
+                why="Python judges each of the 50,000 measurements by itself, which alone takes 0.12 to "
+                "0.18 s, where the peer asks for one maximum; the rest of the gap is not traced",
             )
         )
         store.close()

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from riskloop.commands import MEBIBYTE, Ended, Finished, clean_environment, run
 from riskloop.errors import Unmeasurable
+from tests.waiting import wait_until
 
 SECOND = 1.0
 
@@ -176,3 +179,21 @@ def test_no_file_descriptor_is_left_open(tmp_path: Path) -> None:
 def test_the_same_failure_reads_the_same_however_long_it_took(tmp_path: Path) -> None:
     script = "test -e once || { touch once; sleep 0.2; }; exit 3"
     assert sh(script, tmp_path).account() == sh(script, tmp_path).account()
+
+
+OUTLIVED = """
+import os, sys
+from pathlib import Path
+from riskloop.commands import run
+script = "echo $$ > leader; (trap '' TERM; echo > deaf; sleep 60) & echo $! > child; wait"
+run(["sh", "-c", script], cwd=Path(sys.argv[1]), environment=dict(os.environ), timeout=60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_command_does_not_outlive_the_process_that_ran_it(tmp_path: Path, number: signal.Signals) -> None:
+    with subprocess.Popen([sys.executable, "-c", OUTLIVED, str(tmp_path)]) as ours:
+        wait_until((tmp_path / "deaf").exists, within=10, what="the command runs")
+        pids = [int((tmp_path / name).read_text()) for name in ("leader", "child")]
+        ours.send_signal(number)
+    assert all(wait_until_gone(pid) for pid in pids)

@@ -250,3 +250,40 @@ def test_after_eight_attempts_it_is_a_dead_letter(service: Service) -> None:
         states += [state for state in service.deliver() if state.startswith("github")]
         service.clock.advance(3_601)
     assert states == ["github opened pending"] * MAXIMUM_ATTEMPTS + ["github opened dead"]
+
+
+def test_a_dead_letter_that_arrived_after_all_is_found_by_what_follows_and_not_opened_twice(
+    service: Service,
+) -> None:
+    service.rig.github.fail("502", path=ISSUES, after_commit=True)
+    service.rig.slack.fail("502", path=r".*chat\.postMessage", after_commit=True)
+    service.look(leaks=2)
+    assert service.deliver() == ["github opened pending", "slack opened pending"]
+    service.clock.advance(SETTLE)
+    service.rig.github.fail("401", method="GET", path="/user")
+    service.rig.slack.fail("404", path=r".*auth\.test")
+    assert service.deliver() == ["github opened dead", "slack opened dead"]
+    service.look(leaks=20)
+    assert service.deliver() == ["github worsened done", "slack worsened done"]
+    assert service.issues() == [("open", 1)]
+    assert service.threads() == [1]
+    service.look(leaks=0)
+    assert service.deliver() == ["github resolved done", "slack resolved done"]
+    assert service.issues() == [("closed", 2)]
+    assert service.threads() == [2]
+
+
+def test_an_issue_nobody_knew_to_have_arrived_is_closed_at_the_end(service: Service) -> None:
+    service.rig.github.fail("502", path=ISSUES, after_commit=True)
+    service.look(leaks=2)
+    service.deliver()
+    service.clock.advance(SETTLE)
+    service.rig.github.fail("502", method="GET", path=ISSUES, times=100)
+    states = []
+    while "github opened dead" not in states:
+        states += service.deliver()
+        service.clock.advance(SETTLE)
+    service.rig.github.forget()
+    service.look(leaks=0)
+    assert service.deliver() == ["github resolved done", "slack resolved done"]
+    assert service.issues() == [("closed", 1)]

@@ -56,6 +56,25 @@ def test_a_secret_is_in_no_text_made_of_the_settings(tmp_path: Path) -> None:
     assert "secret" not in f"{settings!r} {settings}".replace(str(tmp_path), "")
 
 
+def test_an_empty_variable_is_as_good_as_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = ("REGISTER", "STATE", "STORE_URL", "GITHUB_TOKEN", "GITHUB_URL", "SLACK_URL", "SETTLE_SECONDS")
+    assert read_settings({f"RISKLOOP_{name}": " " for name in names}) == read_settings({})
+
+
+@pytest.mark.parametrize("name", ["PREFECT_API_URL", "GITHUB_URL", "SLACK_URL", "UI_URL"])
+@pytest.mark.parametrize("value", ["http://[", "host:4200/api", "ftp://host", "https://"])
+def test_an_address_that_is_none_is_refused(name: str, value: str) -> None:
+    with pytest.raises(Refused, match=f"RISKLOOP_{name} is no address"):
+        read_settings({f"RISKLOOP_{name}": value})
+
+
+def test_a_secrets_file_that_is_no_text_says_which(tmp_path: Path) -> None:
+    (tmp_path / "token").write_bytes(b"\xff\xfe")
+    with pytest.raises(Refused, match=r"RISKLOOP_GITHUB_TOKEN_FILE names .*/token, .*not text"):
+        read_settings({"RISKLOOP_GITHUB_TOKEN_FILE": str(tmp_path / "token")})
+
+
 def test_a_secrets_file_that_is_missing_says_which() -> None:
     with pytest.raises(Refused, match=r"RISKLOOP_GITHUB_TOKEN_FILE names /nowhere/token, .*No such file"):
         read_settings({"RISKLOOP_GITHUB_TOKEN_FILE": "/nowhere/token"})

@@ -7,8 +7,8 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -23,6 +23,9 @@ _MERCY_SECONDS = 2.0
 # The script is fixed and the command follows as its arguments: nothing of it is parsed by the shell. Limits
 # set between fork and exec by Python itself (preexec_fn) can deadlock in a process that has threads.
 _LIMITED = 'ulimit -c 0; ulimit -v "$1" 2>/dev/null; ulimit -f "$2" 2>/dev/null; shift 2; exec "$@"'
+
+# Its input ends when we are no more, however we died: the kernel closes our end of the pipe.
+_OUTLIVING = 'read -r _; kill -s TERM -- "-$1"; sleep 1; kill -s KILL -- "-$1"'
 
 
 class Ended(StrEnum):
@@ -100,7 +103,7 @@ def run(
     file_limit: int | None = None,
     stdin: bytes = b"",
 ) -> Finished:
-    """Run a command in a process group of its own, and leave nothing of that group behind.
+    """Run a command in a process group of its own, and leave nothing of that group behind, also if killed.
 
     Args:
         argv: the program and its arguments; a program with a slash is looked up from `cwd`.
@@ -140,7 +143,8 @@ def run(
             ) from error
     # Leaving Popen's own context would wait for the process without any limit.
     try:
-        ended, stdout, stderr = _listen(process, started + timeout, output_limit)
+        with _ended_with_us(process):
+            ended, stdout, stderr = _listen(process, started + timeout, output_limit)
     finally:
         _end_group(process)
         for pipe in (process.stdout, process.stderr):
@@ -154,6 +158,28 @@ def run(
         seconds=time.monotonic() - started,
         ended=ended,
     )
+
+
+@contextmanager
+def _ended_with_us(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Let its group end by itself, politely first, if we are killed inside the block."""
+    line, ours = os.pipe()
+    try:
+        watcher = subprocess.Popen(
+            ["/bin/sh", "-c", _OUTLIVING, "sh", str(process.pid)],
+            stdin=line,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            yield
+        finally:
+            watcher.kill()
+            watcher.wait()
+    finally:
+        os.close(line)
+        os.close(ours)
 
 
 def _find(program: str, cwd: Path, environment: Mapping[str, str]) -> str:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from tenacity import (
@@ -95,12 +95,13 @@ class Postman:
                 counts=False,
             )
         if claim.attempts > MAXIMUM_ATTEMPTS:
-            return self._bury(claim, f"given up after {MAXIMUM_ATTEMPTS} attempts")
+            given_up = f"given up after {MAXIMUM_ATTEMPTS} attempts"
+            return self._bury(claim, given_up, uncertain_since=claim.uncertain_since)
         self._keep_distance(claim, last)
         # An outcome that was unknown stays so until a look has settled it: sent unseen, it could double.
         uncertain = claim.uncertain_since
         try:
-            parcel = self._parcel(claim)
+            parcel, opening = self._parcel(claim)
             found = self._find(claim, parcel)
             uncertain = None
             posting = self._send(claim, parcel, found)
@@ -115,9 +116,9 @@ class Postman:
                 claim, str(error), not_before=self.clock() + self.settle, uncertain_since=since
             )
         except GaveUp as error:
-            return self._bury(claim, str(error))
+            return self._bury(claim, str(error), uncertain_since=uncertain)
         with self.store.writing() as connection:
-            held = outbox.finish(connection, claim, posting, now=self.clock())
+            held = outbox.finish(connection, claim, posting, opening=opening, now=self.clock())
         if not held:
             _log.warning("delivery %s: another worker took it over while it was sent", claim.id)
         return _delivered(claim, "done", url=posting.url if posting else "")
@@ -139,13 +140,15 @@ class Postman:
         )
         return patience(self.channels[claim.channel].send, parcel, found=found)
 
-    def _parcel(self, claim: Claim) -> Parcel:
+    def _parcel(self, claim: Claim) -> tuple[Parcel, str]:
+        """Pack a delivery; give with it the delivery that opened its posting, itself if there is none yet."""
         with self.store.reading() as connection:
             posted = outbox.posting_of(connection, claim.incident, channel=claim.channel, target=claim.target)
             previous = outbox.previous_url(connection, claim)
             issue = outbox.issue_url(connection, claim.incident)
+            unsettled = {} if posted else outbox.unsettled(connection, claim)
         posting, opening = posted or (None, claim.id)
-        return Parcel(
+        parcel = Parcel(
             delivery=claim.id,
             target=claim.target,
             facts=claim.facts,
@@ -156,6 +159,13 @@ class Postman:
             issue_url=issue,
             attempted_at=claim.uncertain_since,
         )
+        # A dead letter may have arrived after all: opened unseen, the incident would have two postings.
+        for lost, made_at in unsettled.items():
+            marker = self._marker(claim, lost)
+            before = replace(parcel, delivery=lost, marker=marker, attempted_at=made_at)
+            if there := self.channels[claim.channel].find(before):
+                return replace(parcel, opening_marker=marker, posting=there), lost
+        return parcel, opening
 
     def _marker(self, claim: Claim, delivery: str) -> str:
         marker = Marker(installation=self.identity.installation, incident=claim.incident, delivery=delivery)
@@ -195,9 +205,9 @@ class Postman:
         )
         return _delivered(claim, "pending", error=error)
 
-    def _bury(self, claim: Claim, error: str) -> Delivered:
+    def _bury(self, claim: Claim, error: str, *, uncertain_since: datetime | None) -> Delivered:
         with self.store.writing() as connection:
-            outbox.bury(connection, claim, error=error, now=self.clock())
+            outbox.bury(connection, claim, error=error, uncertain_since=uncertain_since, now=self.clock())
         _log.error(
             "%s: %s is a dead letter on %s: %s", claim.facts.subject, claim.facts.change, claim.channel, error
         )

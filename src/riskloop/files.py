@@ -130,9 +130,9 @@ def copy_tree(
 
     Args:
         source: what to copy.
-        to: where to; it must not exist, its parent must.
+        to: where to; its parent must exist, and what is there already stays as it is.
         skip: as for list_tree.
-        read_only: take every permission to write away from the copy.
+        read_only: take every permission to write away from what is copied.
 
     Returns:
         What was left out and why, a phrase each: links that lead out, FIFOs, sockets, devices.
@@ -143,12 +143,16 @@ def copy_tree(
     left_out: list[str] = []
     try:
         if not source.is_symlink() and source.is_file():
-            _copy_file(source, to, read_only=read_only)
+            if not os.path.lexists(to):
+                _copy_file(source, to, read_only=read_only)
             return left_out
-        to.mkdir()
+        made: list[Path] = []
+        _make_folder(to, made)
         for found in list_tree(source, skip=skip):
             target = to / found.path
-            target.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(target.parent, made)
+            if os.path.lexists(target):
+                continue
             if found.sort is Sort.FILE:
                 _copy_file(source / found.path, target, read_only=read_only)
             elif found.sort is Sort.LINK and stays_inside(found.path, found.target):
@@ -156,13 +160,24 @@ def copy_tree(
             else:
                 left_out.append(f"{found.path} ({found.sort})")
         if read_only:
-            for folder, _, _ in os.walk(to, topdown=False):
-                Path(folder).chmod(0o555)
+            for folder in made:
+                folder.chmod(0o555)
     except OSError as error:
         raise Unmeasurable(
             f"{source} cannot be copied: {error}", remedy="free space or correct it"
         ) from error
     return left_out
+
+
+def _make_folder(folder: Path, made: list[Path]) -> None:
+    """Make a folder and those above it, and note which were missing."""
+    missing = []
+    while not folder.exists():
+        missing.append(folder)
+        folder = folder.parent
+    for one in reversed(missing):
+        one.mkdir()
+        made.append(one)
 
 
 def _copy_file(source: Path, to: Path, *, read_only: bool) -> None:

@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -192,15 +192,20 @@ class Mirror:
             entries[path] = (mode, name)
         return entries
 
-    def export(self, commit: str, to: Path) -> list[str]:
+    def export(self, commit: str, to: Path, *, skip: Callable[[str], bool] | None = None) -> list[str]:
         """Write a commit's files into an empty folder: no filter runs, submodules are empty folders.
+
+        Args:
+            commit: which.
+            to: the folder.
+            skip: told a file's path, says whether to leave it out.
 
         Returns:
             What could not be given as it is, a phrase each: links that lead out of the tree, which become
             text files that hold their target.
         """
         try:
-            self._check_out(commit, to)
+            entries = self._check_out(commit, to, skip)
         except Unmeasurable:
             with locked(self.path.with_suffix(".lock"), wait=_TIMEOUT):
                 if self._sound():
@@ -209,9 +214,9 @@ class Mirror:
                 self._must(self._fetch())
             remove_tree(to)
             to.mkdir()
-            self._check_out(commit, to)
+            entries = self._check_out(commit, to, skip)
         left = []
-        for path, (mode, _) in self.entries(commit).items():
+        for path, (mode, _) in entries.items():
             if mode == _LINK:
                 target = (to / path).read_bytes().decode("utf-8", "surrogateescape")
                 if stays_inside(path, target):
@@ -223,11 +228,21 @@ class Mirror:
                 (to / path).mkdir(parents=True, exist_ok=True)
         return left
 
-    def _check_out(self, commit: str, to: Path) -> None:
+    def _check_out(
+        self, commit: str, to: Path, skip: Callable[[str], bool] | None
+    ) -> dict[str, tuple[str, str]]:
+        entries = {
+            path: entry for path, entry in self.entries(commit).items() if skip is None or not skip(path)
+        }
+        given = "".join(f"{mode} {name}\t{path}\0" for path, (mode, name) in entries.items())
         with scratch(self.state, "index") as aside:
             index = aside / "index"
-            self.git("read-tree", commit, index=index)
+            self.git("read-tree", "--empty", index=index)
+            if given:
+                listed = given.encode("utf-8", "surrogateescape")
+                self.git("update-index", "-z", "--index-info", stdin=listed, index=index)
             self.git("-c", "core.symlinks=false", "checkout-index", "--all", "--force", index=index, tree=to)
+        return entries
 
     def content(self, commit: str, path: str) -> bytes | None:
         """Give a file's content at a commit; None if it is not there."""

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -14,7 +15,7 @@ PREFIX = "RISKLOOP_"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Every setting; each is the environment variable `RISKLOOP_<NAME>`.
+    """Every setting; each is the environment variable `RISKLOOP_<NAME>`, and an empty one is not given.
 
     A secret may be given as `RISKLOOP_<NAME>_FILE` instead: a file whose content is the secret.
 
@@ -68,6 +69,7 @@ def read_settings(
     Raises:
         Refused: a value cannot be used, or the file of a secret cannot be read.
     """
+    environment = {name: value for name, value in environment.items() if value.strip()}
     register = (register or Path(environment.get("RISKLOOP_REGISTER", "riskloop.yaml"))).absolute()
     state = (state or Path(environment.get("RISKLOOP_STATE", register.parent / ".riskloop"))).absolute()
     store_url = _secret(environment, "STORE_URL") or SecretStr(f"sqlite:///{state / 'riskloop.sqlite'}")
@@ -84,13 +86,13 @@ def read_settings(
         state=state,
         store_url=store_url,
         github_token=_secret(environment, "GITHUB_TOKEN"),
-        github_url=environment.get("RISKLOOP_GITHUB_URL", "https://api.github.com").rstrip("/"),
+        github_url=_address(environment, "GITHUB_URL", "https://api.github.com"),
         github_git_url=environment.get("RISKLOOP_GITHUB_GIT_URL", "").rstrip("/"),
         slack_tokens=tokens,
         slack_webhook_url=_secret(environment, "SLACK_WEBHOOK_URL"),
-        slack_url=environment.get("RISKLOOP_SLACK_URL", "https://slack.com/api/").rstrip("/") + "/",
-        ui_url=environment.get("RISKLOOP_UI_URL", "").rstrip("/"),
-        prefect_api_url=environment.get("RISKLOOP_PREFECT_API_URL", "").rstrip("/"),
+        slack_url=_address(environment, "SLACK_URL", "https://slack.com/api") + "/",
+        ui_url=_address(environment, "UI_URL"),
+        prefect_api_url=_address(environment, "PREFECT_API_URL"),
         allowed_roots=tuple(Path(root) for root in roots.split(":") if root),
         settle_seconds=_seconds(environment, "SETTLE_SECONDS", 90.0),
         write_interval_seconds=_seconds(environment, "WRITE_INTERVAL_SECONDS", 1.0),
@@ -103,13 +105,28 @@ def _secret(environment: Mapping[str, str], name: str) -> SecretStr | None:
     if file and not value:
         try:
             value = Path(file).read_text(encoding="utf-8").strip()
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is not text"
             raise Refused(
-                f"{PREFIX}{name}_FILE names {file}, which cannot be read ({error.strerror})",
+                f"{PREFIX}{name}_FILE names {file}, which cannot be read ({why})",
                 rule="secret-file",
                 remedy="correct the path or its permissions",
             ) from error
     return SecretStr(value) if value else None
+
+
+def _address(environment: Mapping[str, str], name: str, default: str = "") -> str:
+    value = environment.get(PREFIX + name, default).rstrip("/")
+    try:
+        parts = urlsplit(value)
+        good = not value or (parts.scheme in {"http", "https"} and bool(parts.hostname))
+    except ValueError:
+        good = False
+    if not good:
+        raise Refused(
+            f"{PREFIX}{name} is no address", rule="setting", remedy="write it as https://host or http://host:4200"
+        )
+    return value
 
 
 def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:

@@ -1,14 +1,18 @@
 """Prints tables for people and JSON for programs; stdout is data, stderr is talk."""
 
+import shutil
 import sys
 from collections.abc import Sequence
 from datetime import datetime
+from io import StringIO
 from typing import Any
 
 import orjson
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from riskloop.errors import RiskloopError
 
 _ENDLESS = 10_000
 _COLOURS = {
@@ -23,8 +27,7 @@ _COLOURS = {
 
 def print_json(value: Any) -> None:
     """Print dataclasses, dates and whatever JSON knows, indented, to stdout."""
-    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-    sys.stdout.buffer.flush()
+    _print(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> str:
@@ -37,10 +40,11 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: st
     drawn = Table(*columns, box=None, pad_edge=False, header_style="dim")
     for row in rows:
         drawn.add_row(*(_cell(value) for value in row))
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else _ENDLESS)
-    with console.capture() as capture:
-        console.print(drawn)
-    return "\n".join(line.rstrip() for line in capture.get().splitlines())
+    terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if terminal else _ENDLESS
+    drawing = StringIO()
+    Console(file=drawing, force_terminal=terminal, highlight=False, width=width).print(drawn)
+    return "\n".join(line.rstrip() for line in drawing.getvalue().splitlines())
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:
@@ -49,8 +53,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, emp
 
 
 def print_text(words: str) -> None:
-    """Print text as it is to stdout."""
-    sys.stdout.write(f"{words}\n")
+    """Print text to stdout; what its encoding does not have is written as an escape."""
+    _print(f"{words}\n".encode(sys.stdout.encoding, "backslashreplace"))
 
 
 def say(words: str) -> None:
@@ -69,6 +73,19 @@ def ago(then: datetime | None, now: datetime) -> str:
             count = seconds // unit
             return f"{count} {name}{'s' if name == 'day' and count > 1 else ''} ago"
     return f"{seconds} s ago"
+
+
+def _print(words: bytes) -> None:
+    try:
+        sys.stdout.buffer.write(words)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise  # Nobody reads us any more, which is no failure.
+    except OSError as error:
+        sys.stdout = None  # so that the interpreter does not try again
+        raise RiskloopError(
+            f"what stdout leads to cannot be written ({error.strerror})", remedy="free some space there"
+        ) from error
 
 
 def _cell(value: object) -> Text:

@@ -172,6 +172,29 @@ def test_another_owner_takes_an_open_incident_over(bench: Bench) -> None:
     ]
 
 
+def test_an_incident_changes_hands_only_at_a_look_that_shows_it(bench: Bench) -> None:
+    bench.mitigation = replace(MITIGATION, resolve_after=2)
+    bench.look({"leaks": 2})
+    bench.mitigation = replace(
+        MITIGATION, after=3, resolve_after=2, risk=replace(MITIGATION.risk, owners=(QA,))
+    )
+    assert told(bench.look(None)) == [], "a failed look closes nothing"
+    assert told(bench.look({"leaks": 0})) == [], "one good look is not enough"
+    assert len(bench.deliveries()) == 2
+    assert told(bench.look({"leaks": 2})) == [Change.RESOLVED, Change.OPENED], "it stands since long ago"
+    assert bench.changes() == ["breach warning"]
+
+
+def test_a_blind_incident_changes_hands_while_nobody_can_look(bench: Bench) -> None:
+    bench.look(None)
+    assert told(bench.look(None)) == [Change.OPENED]
+    bench.mitigation = replace(MITIGATION, risk=replace(MITIGATION.risk, owners=(QA,)))
+    assert told(bench.look(None)) == [Change.RESOLVED, Change.OPENED]
+    bench.mitigation = MITIGATION
+    assert told(bench.look({"leaks": 0})) == [Change.RESOLVED]
+    assert bench.changes() == []
+
+
 def test_a_mitigation_that_left_the_register_resolves_with_the_reason(bench: Bench) -> None:
     bench.look({"leaks": 2})
     assert retire(bench.store, {MITIGATION.id}, bench.occasion()) == ()
@@ -235,8 +258,8 @@ def test_a_worker_whose_lease_ran_out_writes_nothing(bench: Bench) -> None:
     assert quick is not None
     assert quick.uncertain_since == bench.clock()
     with bench.store.writing() as connection:
-        assert not outbox.finish(connection, slow, None, now=late)
-        assert outbox.finish(connection, quick, None, now=late)
+        assert not outbox.finish(connection, slow, None, opening=slow.id, now=late)
+        assert outbox.finish(connection, quick, None, opening=quick.id, now=late)
 
 
 def test_routes_are_ordered_so_that_a_thread_can_link_to_its_issue() -> None:

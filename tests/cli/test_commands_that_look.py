@@ -1,5 +1,7 @@
 """What a person at the terminal is told: data on stdout, talk on stderr, and the exit code."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,6 +112,7 @@ def test_init_writes_a_register_that_loads_and_never_overwrites_one(shell: Shell
 
 def test_the_store_is_upgraded_and_backed_up(shell: Shell, tmp_path: Path) -> None:
     assert shell("store", "upgrade").code == 0
+    assert shell("status").code == 0
     copy = tmp_path / "copy.sqlite"
     assert shell("store", "backup", str(copy)).code == 0
     assert copy.stat().st_size > 0
@@ -133,6 +136,33 @@ def test_the_doctor_goes_on_where_the_register_is_broken(shell: Shell) -> None:
     parts = {part["name"]: part for part in shell("doctor", "--json").data}
     assert not parts["register"]["ok"]
     assert parts["store"]["ok"]
+
+
+def outside(shell: Shell, *words: str, script: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command as a process of its own, by way of a shell."""
+    command = [sys.executable, "-P", "-c", "from riskloop.cli import main; main()", *words]
+    return subprocess.run(
+        ["sh", "-c", script, "sh", *command], cwd=shell.project, check=False, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize(("where", "code", "says"), [("/dev/null", 0, ""), ("/dev/full", 1, "No space left")])
+@pytest.mark.parametrize("words", [["status"], ["status", "--json"]], ids=" ".join)
+def test_where_nothing_can_be_printed_a_line_says_so(
+    shell: Shell, words: list[str], where: str, code: int, says: str
+) -> None:
+    done = outside(shell, *words, script=f'exec "$@" >{where}')
+    assert done.returncode == code
+    assert says in done.stderr
+    assert done.stderr.count("\n") <= 1
+
+
+def test_with_every_stream_closed_a_command_still_does_its_work(shell: Shell) -> None:
+    assert outside(shell, "store", "upgrade", script='exec "$@" <&- >&- 2>&-').returncode == 0
+    assert outside(shell, "status", "--exit-status", script='exec "$@" <&- >&- 2>&-').returncode == 3
+    assert outside(shell, "status", "--register", "none", script='exec "$@" <&- >&- 2>&-').returncode == 2
+    store = (shell.project / ".riskloop" / "riskloop.sqlite").read_bytes()
+    assert store.startswith(b"SQLite format 3")
 
 
 def test_debug_shows_where_an_error_comes_from(

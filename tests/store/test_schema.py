@@ -99,3 +99,13 @@ def test_a_store_without_tables_says_how_to_make_them(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="run: riskloop store upgrade"), store.reading() as connection:
         history.standings(connection)
     store.close()
+
+
+def test_a_file_may_lie_in_a_folder_of_any_name(tmp_path: Path) -> None:
+    file = tmp_path / "sp ace, ünï?mode=ro#%41" / "riskloop.sqlite"
+    store = open_store(f"sqlite:///{file}")
+    store.upgrade()
+    store.require_current()
+    store.close()
+    assert file.is_file()
+    assert [path.name for path in tmp_path.iterdir()] == [file.parent.name]

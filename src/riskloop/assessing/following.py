@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from riskloop.assessing.facts import Occasion, Told, facts_of_closing, facts_of_look
-from riskloop.incidents import Change, Concern, Incident, Streaks, Transition, next_transition
+from riskloop.incidents import BLIND_AFTER, Change, Concern, Incident, Streaks, Transition, next_transition
 from riskloop.measurements import Look
 from riskloop.notifications import Facts, Route, routes
 from riskloop.risks import Mitigation
@@ -46,7 +46,8 @@ def follow(connection: Connection, case: Case) -> tuple[tuple[Incident, Transiti
     for concern in (Concern.BREACH, Concern.BLIND):
         incident = case.is_open.get(concern)
         known = case.addressed[incident.id] if incident else ()
-        if incident and _has_moved(known, heard):
+        moved = incident is not None and _has_moved(known, heard)
+        if incident and moved and _stands(concern, case.assessment):
             reason = f"it is with {owners[0].name} now, and goes on there"
             changes.append(close(connection, incident, reason, occasion, sorted(known)))
             incident = None
@@ -54,7 +55,8 @@ def follow(connection: Connection, case: Case) -> tuple[tuple[Incident, Transiti
             concern,
             incident,
             case.assessment,
-            case.streaks,
+            # It goes on: with its next owner too it has been standing for long enough.
+            _long_enough(case) if moved else case.streaks,
             after=mitigation.after,
             resolve_after=mitigation.resolve_after,
         )
@@ -64,7 +66,7 @@ def follow(connection: Connection, case: Case) -> tuple[tuple[Incident, Transiti
             # A resolution is told wherever the incident was; all else where its owner is heard today.
             places = sorted(known) if transition.change is Change.RESOLVED else heard
             changes.append(_change(connection, incident, transition, case, concern=concern, places=places))
-        elif incident:
+        elif incident and not moved:
             _address(connection, incident, [route for route in heard if route not in known], occasion)
     return tuple(changes)
 
@@ -197,6 +199,20 @@ def _address(
         outbox.add_deliveries(
             connection, transition=number, incident=incident.id, places=missing, now=occasion.now
         )
+
+
+def _stands(concern: Concern, assessment: Assessment) -> bool:
+    """Say whether the look itself shows that an incident goes on; only then can it be handed over."""
+    if concern is Concern.BLIND:
+        return assessment.verdict is Verdict.UNKNOWN
+    return bool(assessment.breaches)
+
+
+def _long_enough(case: Case) -> Streaks:
+    streaks, after = case.streaks, case.mitigation.after
+    return replace(
+        streaks, breached=max(streaks.breached, after), unknown=max(streaks.unknown, BLIND_AFTER)
+    )
 
 
 def _has_moved(known: Collection[Route], heard: Collection[Route]) -> bool:

@@ -4,8 +4,10 @@ Exit codes: 0 fine, 1 could not, 2 wrong usage or register, 3 something is open 
 """
 
 import logging
+import os
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 from cyclopts import App, CycloptsError
 
@@ -40,6 +42,7 @@ app.register_install_completion_command()
 
 def main() -> None:
     """Run one command and exit with its code; every error is a line or two a person can act on."""
+    _open_closed_streams()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     try:
         _import_listed(sys.argv[1:])
@@ -57,6 +60,13 @@ def main() -> None:
         sys.stdout = None  # so that the interpreter does not flush it
         code = FINE
     sys.exit(code if isinstance(code, int) else FINE)
+
+
+def _open_closed_streams() -> None:
+    """Let a stream that was closed before we began lead nowhere, so that no file of ours gets its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))
 
 
 def _import_listed(words: list[str]) -> None:

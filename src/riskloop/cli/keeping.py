@@ -5,6 +5,7 @@ from pathlib import Path
 from riskloop import doctor as parts
 from riskloop import tables
 from riskloop.cli.place import COULD_NOT, FINE, HERE, Flag, Json, Place
+from riskloop.state_directory import prepare
 from riskloop.store import open_store
 
 
@@ -36,6 +37,7 @@ def doctor(
 def upgrade(*, place: Place = HERE) -> int:
     """Bring the store's tables to this program's version."""
     settings = place.settings()
+    prepare(settings.state)
     store = open_store(settings.store_url.get_secret_value())
     store.upgrade()
     tables.say(f"the store {store.address} is current")

@@ -14,7 +14,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -174,7 +174,9 @@ def open_store(url: str) -> Store:
         remedy="give sqlite:///file or postgresql://user@host/database",
     )
     try:
-        parsed = make_url(url)
+        # An absolute path is taken as it stands: it may hold a `?`, which would end it in an address.
+        path = url.removeprefix("sqlite:///")
+        parsed = URL.create("sqlite", database=path) if path.startswith("/") else make_url(url)
     except ArgumentError:
         raise unknown from None
     backend = parsed.get_backend_name()

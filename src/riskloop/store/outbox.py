@@ -166,9 +166,15 @@ def _claimable(channels: Collection[str], now: datetime) -> Select[tuple[object,
     )
 
 
-def finish(connection: Connection, claim: Claim, posting: Posting | None, *, now: datetime) -> bool:
-    """Mark a delivery as done and remember what it became; False if another worker holds it by now."""
-    if not _end(connection, claim, state="done", error="", now=now):
+def finish(
+    connection: Connection, claim: Claim, posting: Posting | None, *, opening: str, now: datetime
+) -> bool:
+    """Mark a delivery as done and remember what it became; False if another worker holds it by now.
+
+    Args:
+        opening: the delivery that opened the posting.
+    """
+    if not _end(connection, claim, state="done", error="", now=now, uncertain_since=None):
         return False
     if posting is not None:
         values = {
@@ -177,7 +183,7 @@ def finish(connection: Connection, claim: Claim, posting: Posting | None, *, now
             "target": claim.target,
             "reference": posting.reference,
             "url": posting.url,
-            "opening_delivery": claim.id,
+            "opening_delivery": opening,
             "at": now,
         }
         insert_new = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
@@ -192,18 +198,33 @@ def finish(connection: Connection, claim: Claim, posting: Posting | None, *, now
     return True
 
 
-def bury(connection: Connection, claim: Claim, *, error: str, now: datetime) -> bool:
-    """Make a delivery a dead letter; False if another worker holds it by now."""
-    return _end(connection, claim, state="dead", error=error, now=now)
+def bury(
+    connection: Connection, claim: Claim, *, error: str, uncertain_since: datetime | None, now: datetime
+) -> bool:
+    """Make a delivery a dead letter; False if another worker holds it by now.
+
+    Args:
+        uncertain_since: when an attempt began of which it was never found out whether it arrived.
+    """
+    return _end(connection, claim, state="dead", error=error, now=now, uncertain_since=uncertain_since)
 
 
-def _end(connection: Connection, claim: Claim, *, state: str, error: str, now: datetime) -> bool:
+def _end(
+    connection: Connection,
+    claim: Claim,
+    *,
+    state: str,
+    error: str,
+    now: datetime,
+    uncertain_since: datetime | None,
+) -> bool:
     result = connection.execute(
         update(deliveries)
         .where(_held(claim))
         .values(
             state=state,
             last_error=error,
+            uncertain_since=uncertain_since,
             ended_at=now,
             lease_owner=None,
             lease_until=None,
@@ -261,6 +282,22 @@ def posting_of(
     if row is None:
         return None
     return Posting(reference=row.reference, url=row.url), row.opening_delivery
+
+
+def unsettled(connection: Connection, claim: Claim) -> dict[str, datetime]:
+    """List the dead letters of an incident in a claim's place that may have arrived; when each was made."""
+    rows = connection.execute(
+        select(deliveries.c.id, deliveries.c.created_at)
+        .where(
+            deliveries.c.incident == claim.incident,
+            deliveries.c.channel == claim.channel,
+            deliveries.c.target == claim.target,
+            deliveries.c.state == "dead",
+            deliveries.c.uncertain_since.is_not(None),
+        )
+        .order_by(deliveries.c.number),
+    )
+    return {row.id: row.created_at for row in rows}
 
 
 def previous_url(connection: Connection, claim: Claim) -> str:

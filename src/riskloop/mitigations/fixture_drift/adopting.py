@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import count
 from pathlib import Path, PurePosixPath
 
 from riskloop.errors import Refused
@@ -15,6 +16,7 @@ from riskloop.mitigations.fixture_drift import manifest
 from riskloop.mitigations.fixture_drift.comparing import Entry, Fate, is_fixture
 from riskloop.mitigations.fixture_drift.journal import Source, Step, carry_out, holding
 from riskloop.mitigations.fixture_drift.looking import Seen, looking
+from riskloop.mitigations.fixture_drift.regenerating import committed_fixtures
 from riskloop.mitigations.fixture_drift.settings import Settings
 from riskloop.risks import Site
 
@@ -137,10 +139,10 @@ def _adopt_in_place(settings: Settings, site: Site, seen: Seen) -> Adoption:
     others = {path: entry.raw for path, entry in golden.others.items()}
     plan = _plan(seen, golden.fixtures, others)
     _refuse_special(plan, golden.fixtures)
-    replaced = _keep_replaced(site, seen, plan)
+    replaced = _keep_replaced(settings, site, seen, plan)
     steps = list(_steps(settings, seen, plan))
     if steps:
-        with holding(golden.folder) as root:
+        with holding(site.project, settings.directory) as root:
             carry_out(root, steps)
     changes = [
         FileChange(path=step.path, before=step.before, after=step.after)
@@ -171,7 +173,7 @@ def _adopt_to_branch(settings: Settings, site: Site, seen: Seen, *, who: str, re
     old = origin.mirror.content(origin.commit, name) if origin.mirror is not None else None
     listed = manifest.parse(old, name=name) if old is not None else {}
     others = {path: digest for path, digest in listed.items() if not is_fixture(settings, path)}
-    base = seen.made.committed
+    base = committed_fixtures(settings, site, origin)
     plan = _plan(seen, base, others)
     _refuse_special(plan, base)
     changes = [
@@ -280,6 +282,9 @@ def _refuse_special(plan: Plan, base: Mapping[str, Entry]) -> None:
 
 def _steps(settings: Settings, seen: Seen, plan: Plan) -> Iterator[tuple[Step, Source | None]]:
     golden = seen.golden.fixtures
+    # Removed first: a new file may want the place of an old one's folder, or a folder that of an old file.
+    for path in plan.removed:
+        yield Step(path=path, before=golden[path].raw, after=None), None
     for path, entry in plan.written.items():
         old = golden.get(path)
         mode = old.mode if old is not None else 0o644 | (entry.mode & 0o111)
@@ -288,17 +293,15 @@ def _steps(settings: Settings, seen: Seen, plan: Plan) -> Iterator[tuple[Step, S
             Step(path=path, before=before, after=entry.raw),
             Source(content=seen.made.folder / path, mode=mode),
         )
-    for path in plan.removed:
-        yield Step(path=path, before=golden[path].raw, after=None), None
     # The manifest last: until it is there, it says that the rest is not what was adopted.
     if plan.manifest != seen.golden.manifest:
         before, after = _digest(seen.golden.manifest), _digest(plan.manifest)
         yield Step(path=settings.manifest, before=before, after=after), Source(content=plan.manifest)
 
 
-def _keep_replaced(site: Site, seen: Seen, plan: Plan) -> Path | None:
+def _keep_replaced(settings: Settings, site: Site, seen: Seen, plan: Plan) -> Path | None:
     """Copy what will be replaced or removed and is in no commit to the state directory: the way back."""
-    committed = seen.made.committed
+    committed = committed_fixtures(settings, site, seen.made.origin)
     golden = seen.golden.fixtures
     at_risk = [
         path
@@ -308,13 +311,15 @@ def _keep_replaced(site: Site, seen: Seen, plan: Plan) -> Path | None:
     if not at_risk:
         return None
     place = site.state / "replaced"
-    kept = place / f"{site.now:%Y%m%dT%H%M%SZ}-{seen.comparison.fingerprint[:12]}"
+    name = f"{site.now:%Y%m%dT%H%M%SZ}-{seen.comparison.fingerprint[:12]}"
+    kept = next(folder for n in count() if not (folder := place / (f"{name}-{n}" if n else name)).exists())
     try:
         for path in at_risk:
             to = kept / path
             to.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(seen.golden.folder / path, to, follow_symlinks=False)
-        for old in sorted(place.iterdir())[:-KEPT]:
+        # Not by order alone: where the clock was set back, the newest has the oldest name.
+        for old in sorted(folder for folder in place.iterdir() if folder != kept)[: 1 - KEPT]:
             remove_tree(old)
     except OSError as error:
         raise Refused(

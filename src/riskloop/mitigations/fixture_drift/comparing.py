@@ -1,6 +1,7 @@
 """Holds the golden fixtures against the regenerated ones, file by file."""
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -14,6 +15,7 @@ from riskloop.mitigations.fixture_drift.settings import Rule, Settings
 
 STAGE = ".riskloop-adopting"
 """The folder that adopting works in, among the fixtures; never a fixture itself."""
+_NEVER = frozenset({STAGE, ".git"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,27 +73,37 @@ class Comparison:
 
 
 def is_fixture(settings: Settings, path: str) -> bool:
-    """Say whether a path below the fixtures' folder is a fixture."""
-    if path in (settings.manifest, STAGE) or path.startswith(f"{STAGE}/"):
+    """Say whether a path below the fixtures' folder is a fixture; what is git's or ours never is."""
+    if path == settings.manifest or not _NEVER.isdisjoint(path.split("/")):
         return False
     return matches(path, settings.include) and not matches(path, settings.exclude)
 
 
-def read_fixtures(folder: Path, settings: Settings, *, also: Sequence[str] = ()) -> dict[str, Entry]:
+def read_fixtures(
+    folder: Path,
+    settings: Settings,
+    *,
+    also: Sequence[str] = (),
+    state: Path | None = None,
+    known: Mapping[str, Entry] | None = None,
+) -> dict[str, Entry]:
     """Read every fixture of a folder.
 
     Args:
         folder: the fixtures' folder, in the project or in an export of it.
         settings: which files are fixtures, and the rules for them.
         also: further paths to read, if they are there.
+        state: our own directory, which is left out if it lies in there.
+        known: fixtures read before; one that has the same bytes here is not normalised again.
 
     Raises:
         Unmeasurable: the folder cannot be read.
     """
     wanted = frozenset(also)
+    ours = os.path.relpath(state.resolve(), folder.resolve()) if state is not None else ""
     listed = [
         found
-        for found in list_tree(folder, skip=lambda path: path == STAGE)
+        for found in list_tree(folder, skip=lambda path: path == ours or path.rpartition("/")[2] in _NEVER)
         if is_fixture(settings, found.path) or found.path in wanted
     ]
     regular = [found.path for found in listed if found.sort is Sort.FILE]
@@ -106,7 +118,13 @@ def read_fixtures(folder: Path, settings: Settings, *, also: Sequence[str] = ())
         entry = Entry(path=found.path, size=found.size, mode=found.mode, raw=raw, normal=raw)
         if found.sort is not Sort.FILE:
             entry = replace(entry, regular=False, note=f"a {found.sort}, which is not followed or opened")
-        entries[found.path] = _normalised(entry, folder, settings.normalize)
+        before = known.get(found.path) if known is not None else None
+        if before is not None and before.raw == raw:
+            entries[found.path] = replace(
+                entry, normal=before.normal, regular=before.regular, note=before.note
+            )
+        else:
+            entries[found.path] = _normalised(entry, folder, settings.normalize)
     return entries
 
 

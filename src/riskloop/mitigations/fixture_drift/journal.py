@@ -16,6 +16,7 @@ from riskloop.files import open_folder, wait_for_lock
 from riskloop.mitigations.fixture_drift.comparing import STAGE
 
 _JOURNAL, _UNFINISHED = "journal.json", "unfinished"
+_FOLDER = "a folder"
 _WAIT = 60.0
 _LARGEST_JOURNAL = 256 * 1024 * 1024
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -55,14 +56,22 @@ class Resumed:
 
 
 @contextmanager
-def holding(folder: Path) -> Iterator[int]:
-    """Open a folder, which may be no link, and be the only one at work on it; gives its descriptor.
+def holding(project: Path, directory: Path) -> Iterator[int]:
+    """Open a folder of a project, no link, and be the only one at work on it; gives its descriptor.
 
     Raises:
-        Unmeasurable: it is missing or no folder, or another run is at work on it for a minute.
+        Unmeasurable: it is missing, no folder or not inside the project, or another run is at work on it for
+            a minute.
     """
+    folder, top = project / directory, project.resolve()
+    # Links on the way are followed here, to be judged; what is opened afterwards has none.
+    place = (top / directory.parent).resolve() / directory.name
+    if not place.is_relative_to(top):
+        raise Unmeasurable(
+            f"{folder} leads out of the project through a symbolic link", remedy="name the real folder"
+        )
     try:
-        root = open_folder(folder)
+        root = open_folder(top, place.relative_to(top).as_posix())
     except OSError as error:
         raise Unmeasurable(
             f"{folder} cannot be opened: {error.strerror}",
@@ -107,11 +116,39 @@ def carry_out(root: int, steps: Sequence[tuple[Step, Source | None]]) -> None:
 
 
 def _require_unchanged(root: int, steps: Sequence[Step]) -> None:
-    changed = next((step.path for step in steps if _digest(root, step.path) != step.before), None)
-    if changed is not None:
-        raise Refused(
-            f"{changed} was changed while it was being looked at", rule="changed-since", remedy="look again"
-        )
+    removed = frozenset(step.path for step in steps if step.after is None)
+    for step in steps:
+        obstacle = _obstacle(root, step.path, removed) if step.before is None else None
+        if obstacle is not None:
+            raise Refused(
+                f"{obstacle} stands where {step.path} is to be written",
+                rule="in-the-way",
+                remedy="move it away, and decide again",
+            )
+        found = _digest(root, step.path)
+        if found != step.before and not (step.before is None and found == _FOLDER):
+            raise Refused(
+                f"{step.path} was changed while it was being looked at",
+                rule="changed-since",
+                remedy="look again",
+            )
+
+
+def _obstacle(root: int, path: str, removed: frozenset[str]) -> str | None:
+    """Find what keeps a new file from its place and is not about to be removed: a file above, a folder."""
+    for above in reversed(PurePosixPath(path).parents[:-1]):
+        try:
+            status = os.stat(above, dir_fd=root, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        if not stat.S_ISDIR(status.st_mode):
+            return None if above.as_posix() in removed else above.as_posix()
+    if _digest(root, path) == _FOLDER:
+        for folder, folders, files, _ in os.fwalk(path, dir_fd=root, follow_symlinks=False):
+            kept = [name for name in files if f"{folder}/{name}" not in removed]
+            if kept or not (folders or files):
+                return "/".join((folder, *kept[:1]))
+    return None
 
 
 def finish_interrupted(root: int) -> Resumed:
@@ -196,7 +233,8 @@ def _checked(step: Step) -> Step:
     """Let no journal, whoever wrote it, lead out of the folder."""
     parts = PurePosixPath(step.path).parts
     staged_well = step.staged.isdecimal() if step.after is not None else step.staged == ""
-    if not parts or step.path.startswith("/") or ".." in parts or "\0" in step.path or not staged_well:
+    leads_out = step.path.startswith("/") or ".." in parts or ".git" in parts or "\0" in step.path
+    if not parts or leads_out or not staged_well:
         raise ValueError(step.path)
     return step
 
@@ -204,7 +242,7 @@ def _checked(step: Step) -> Step:
 def _take(root: int, stage: int, step: Step) -> bool:
     """Take a step unless it is taken already; False if the file is by now something else."""
     found = _digest(root, step.path)
-    if found == step.after:
+    if found == step.after or (step.after is None and found == _FOLDER):
         return True
     if found != step.before:
         return False
@@ -243,6 +281,8 @@ def _digest(root: int, path: str) -> str | None:
         return None
     try:
         status = os.stat(place.name, dir_fd=folder, follow_symlinks=False)
+        if stat.S_ISDIR(status.st_mode):
+            return _FOLDER
         if not stat.S_ISREG(status.st_mode):
             return "not a regular file"
         with os.fdopen(os.open(place.name, _READ, dir_fd=folder), "rb") as file:

@@ -72,14 +72,14 @@ def read_golden(settings: Settings, site: Site) -> Golden:
         Unmeasurable: a file or the manifest cannot be read; the manifest's line is named.
     """
     folder = site.project / settings.directory
-    with holding(folder) as root:
+    with holding(site.project, settings.directory) as root:
         resumed = finish_interrupted(root)
         content = None
         listed: dict[str, str] = {}
         if (folder / settings.manifest).is_symlink() or (folder / settings.manifest).exists():
             content = read_file(folder, settings.manifest, limit=manifest.LIMIT)
             listed = manifest.parse(content, name=str(PurePosixPath(settings.directory) / settings.manifest))
-        entries = read_fixtures(folder, settings, also=tuple(listed))
+        entries = read_fixtures(folder, settings, also=tuple(listed), state=site.state)
     return Golden(
         folder=folder,
         fixtures={path: entry for path, entry in entries.items() if is_fixture(settings, path)},
@@ -100,7 +100,7 @@ def looking(settings: Settings, site: Site) -> Iterator[Seen]:
     """
     try:
         golden = read_golden(settings, site)
-        with regenerated(settings, site) as made:
+        with regenerated(settings, site, golden=golden.fixtures) as made:
             comparison = compare(golden.fixtures, made.fresh, made.again)
             evidence = explain(
                 comparison,

@@ -41,7 +41,7 @@ def parse(content: bytes, *, name: str) -> dict[str, str]:
             if match["odd"]:
                 path = re.sub(r"\\[\\nr]", lambda escape: _PLAIN[escape[0]], path)
             path = path.removeprefix("./")
-            wrong = _objection(path, found)
+            wrong = _objection(path, found) or _objection_to_end(line)
             found[path] = match["digest"].lower()
         if wrong:
             raise Unmeasurable(
@@ -56,9 +56,12 @@ def _objection(path: str, known: Mapping[str, str]) -> str:
         return f"names the absolute path {shown}"
     if ".." in PurePosixPath(path).parts or "\0" in path:
         return f"names {shown}, which is outside its folder"
-    if path.endswith("\r"):
-        return "ends in a carriage return: the file was saved with Windows line ends"
     return f"names {shown} a second time" if path in known else ""
+
+
+def _objection_to_end(line: str) -> str:
+    # A name that does end so is written with a backslash and an r.
+    return "ends in a carriage return: the file was saved with Windows line ends" * line.endswith("\r")
 
 
 def write(digests: Mapping[str, str]) -> bytes:

@@ -1,9 +1,10 @@
 """Makes the fixtures anew, twice, in clean copies of the project that differ in what should not matter."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
 
 from riskloop.commands import MEBIBYTE, clean_environment, run
 from riskloop.errors import Unmeasurable
@@ -44,7 +45,6 @@ class Regenerated:
     Args:
         folder: the fixtures of the first run.
         other: the fixtures of the second run.
-        committed: the fixtures as they are in the commit; none without one.
         notes: what to know about the copy of the project, a sentence each.
     """
 
@@ -53,7 +53,6 @@ class Regenerated:
     other: Path
     fresh: dict[str, Entry]
     again: dict[str, Entry]
-    committed: dict[str, Entry]
     notes: tuple[str, ...]
 
 
@@ -75,8 +74,13 @@ def find_origin(site: Site) -> Origin:
 
 
 @contextmanager
-def regenerated(settings: Settings, site: Site) -> Iterator[Regenerated]:
+def regenerated(settings: Settings, site: Site, *, golden: Mapping[str, Entry]) -> Iterator[Regenerated]:
     """Run the generator twice, and give what it made until the caller is done with it.
+
+    Args:
+        settings: the command.
+        site: where the project is.
+        golden: the fixtures in the project, which most of what is made will be equal to.
 
     Raises:
         Unmeasurable: the generator failed, hung, or wrote nothing, or the project cannot be copied.
@@ -85,7 +89,6 @@ def regenerated(settings: Settings, site: Site) -> Iterator[Regenerated]:
     with scratch(site.state, "fixtures") as room:
         folders: list[Path] = []
         notes: list[str] = []
-        committed: dict[str, Entry] = {}
         for name, place, zone, seed in _RUNS:
             top = room / name / place
             top.mkdir(parents=True)
@@ -98,11 +101,10 @@ def regenerated(settings: Settings, site: Site) -> Iterator[Regenerated]:
                 raise Unmeasurable(
                     f"{settings.directory} leads out of the project", remedy="name the real folder"
                 )
-            if origin.mirror is not None and not folders:
-                committed = read_fixtures(folder, settings)
             _regenerate(settings, project, room / name, variables)
             folders.append(folder)
-        fresh, again = (read_fixtures(folder, settings) for folder in folders)
+        fresh = read_fixtures(folders[0], settings, known=golden)
+        again = read_fixtures(folders[1], settings, known=fresh)
         if not fresh:
             raise Unmeasurable(
                 f"{' '.join(settings.regenerate)} wrote nothing into {settings.directory}",
@@ -114,7 +116,6 @@ def regenerated(settings: Settings, site: Site) -> Iterator[Regenerated]:
             other=folders[1],
             fresh=fresh,
             again=again,
-            committed=committed,
             notes=tuple(notes),
         )
 
@@ -122,23 +123,42 @@ def regenerated(settings: Settings, site: Site) -> Iterator[Regenerated]:
 def _copy_project(settings: Settings, site: Site, origin: Origin, top: Path) -> list[str]:
     """Put the project's files at a place, and what it carries; says what was left out."""
     if origin.mirror is not None:
-        left_out = origin.mirror.export(origin.commit, top)
+        left_out = origin.mirror.export(origin.commit, top, skip=partial(_is_golden, settings, origin))
     else:
         top.rmdir()
-        left_out = copy_tree(site.project, top, skip=lambda path: _stays_behind(settings, site, path))
+        left_out = copy_tree(site.project, top, skip=partial(_stays_behind, settings, site, Path()))
     for carried in settings.carry:
         source, to = site.project / carried, top / origin.below / carried
-        if to.exists():
-            continue
         to.parent.mkdir(parents=True, exist_ok=True)
-        left_out += copy_tree(source, to, read_only=True)
+        skip = partial(_stays_behind, settings, site, carried)
+        left_out += copy_tree(source, to, skip=skip, read_only=True)
     return [f"not copied for the generator: {phrase}" for phrase in left_out]
 
 
-def _stays_behind(settings: Settings, site: Site, path: str) -> bool:
-    """Say what of a project without a commit is not copied: git's folders, our own, and the fixtures."""
-    whole = site.project / path
-    if whole.name == ".git" or whole == site.state:
+def committed_fixtures(settings: Settings, site: Site, origin: Origin) -> dict[str, Entry]:
+    """Read the fixtures as they are in the commit; none without one."""
+    if origin.mirror is None:
+        return {}
+    with scratch(site.state, "committed") as top:
+        origin.mirror.export(origin.commit, top, skip=lambda path: not _is_golden(settings, origin, path))
+        folder = top / origin.below / settings.directory
+        return read_fixtures(folder, settings) if folder.is_dir() else {}
+
+
+def _is_golden(settings: Settings, origin: Origin, path: str) -> bool:
+    """Say whether a file of the commit is a fixture."""
+    place = PurePosixPath(origin.below) / settings.directory
+    folder = place.as_posix().removeprefix(".")
+    below = path.removeprefix(f"{folder}/") if folder else path
+    return (not folder or below != path) and is_fixture(settings, below)
+
+
+def _stays_behind(settings: Settings, site: Site, folder: Path, path: str) -> bool:
+    """Say what of a project's folder is not copied by us: git's folders, our own, and the fixtures."""
+    whole = site.project / folder / path
+    if whole.name == ".git":
+        return True
+    if whole.name == site.state.name and whole.resolve() == site.state.resolve():
         return True
     if not whole.is_relative_to(site.project / settings.directory):
         return False
