@@ -10,6 +10,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from deployments.api import Api
+from deployments.directory import writing
 from deployments.environment import prefect_home
 
 # Given by the server, or new with every read: no person's edit shows in them.
@@ -41,7 +42,8 @@ def ensure_automations(api: Api, *, state: Path, project: str, tag: str) -> None
         else:
             continue
         made[f"{api.url} {name}"] = {"wish": wish, "kept": _digest(current)}
-        _write(memory, made)
+        with writing(state):
+            _write(memory, made)
 
 
 def wanted(*, project: str, tag: str) -> tuple[dict[str, Any], ...]:

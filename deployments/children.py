@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 _LOG_LIMIT = 5 * 1024 * 1024
-_KEPT, _SHOWN = 500, 15
+_KEPT, _SHOWN = 500, 200
 
 
 class Child:
@@ -71,9 +71,16 @@ class Child:
         flags = os.WEXITED | os.WNOWAIT | os.WNOHANG
         return self._over or os.waitid(os.P_PID, self._process.pid, flags) is not None
 
-    def tail(self) -> str:
-        """Return the end of what it wrote, for an error that must say why."""
-        return "\n".join(self._lines()[-_SHOWN:])
+    def account(self) -> str:
+        """Say in one line how it ended; call it only once it has."""
+        told = None if self._over else os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+        code = self._process.returncode
+        if told is not None:
+            code = told.si_status if told.si_code == os.CLD_EXITED else -told.si_status
+        if code < 0:
+            return f"was ended by {signal.Signals(-code).name}"
+        last = next((line for line in reversed(self._lines()) if line.strip()), "it said nothing")
+        return f"ended with exit code {code} ({last.strip()[:_SHOWN]})"
 
     def said(self, phrase: str) -> bool:
         """Whether a phrase is in the last some hundred lines of what it wrote."""

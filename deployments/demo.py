@@ -10,7 +10,7 @@ import tempfile
 from importlib import resources
 from pathlib import Path
 
-from deployments.directory import prepare
+from deployments.directory import prepare, writing
 from riskloop.errors import RiskloopError
 from riskloop.settings import Settings, read_settings
 
@@ -41,7 +41,8 @@ def build_demo(directory: Path) -> Path:
     prepare(state)
     if not project.exists():
         # Built aside and renamed: the project is there whole, or not at all.
-        aside = Path(tempfile.mkdtemp(dir=state, prefix=".project-"))
+        with writing(state):
+            aside = Path(tempfile.mkdtemp(dir=state, prefix=".project-"))
         try:
             _build(aside)
             aside.rename(project)

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ class Service:
         api_url: the Prefect API; empty while it starts.
         ui_url: where people reach the Prefect UI; empty while it starts.
         deployments: the id of each deployment by the name of its flow, `fixture-drift`.
+        brief: it was started for one command only, and ends with it.
     """
 
     pid: int
@@ -37,32 +38,53 @@ class Service:
     api_url: str = ""
     ui_url: str = ""
     deployments: Mapping[str, str] = field(default_factory=dict)
+    brief: bool = False
 
 
 def prepare(state: Path) -> None:
     """Make the state directory with the places its log and Prefect's things go to.
 
     Raises:
-        Refused: it is somebody else's, or cannot be made or written.
+        Refused: it is somebody else's, or cannot be made or written, or Prefect cannot work in it.
     """
+    if "?" in str(state):
+        raise Refused(
+            f"Prefect cannot have its database in {state}, because of the question mark",
+            rule="state-directory",
+            remedy="name another state directory with --state or RISKLOOP_STATE",
+        )
     state_directory.prepare(state)
-    try:
+    with writing(state):
         (state / "logs").mkdir(exist_ok=True)
         (state / "prefect").mkdir(mode=0o700, exist_ok=True)
+
+
+@contextmanager
+def writing(state: Path) -> Iterator[None]:
+    """Say in words what stands against writing in the state directory.
+
+    Raises:
+        Refused: its disk is full, or it may not be written.
+    """
+    try:
+        yield
     except OSError as error:
         raise Refused(
             f"the state directory {state} cannot be written ({error.strerror})",
             rule="state-directory",
-            remedy="give the user that runs riskloop the right to write it",
+            remedy="free space on its disk, or give the user that runs riskloop the right to write it",
         ) from error
 
 
 @contextmanager
-def locked(state: Path, *, register: Path, now: datetime) -> Iterator[int]:
+def locked(state: Path, *, register: Path, now: datetime, brief: bool = False) -> Iterator[int]:
     """Hold the state directory; the yielded descriptor is inherited by the children, who then hold it too.
 
+    Args:
+        brief: as in `Service`.
+
     Raises:
-        Refused: another `up` runs on this directory, or its lock cannot be opened.
+        Refused: another `up` runs on this directory, or its lock cannot be opened or written.
     """
     try:
         descriptor = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -74,10 +96,12 @@ def locked(state: Path, *, register: Path, now: datetime) -> Iterator[int]:
         ) from error
     try:
         _acquire(descriptor, state)
-        (state / "service.json").unlink(missing_ok=True)
-        service = Service(pid=os.getpid(), since=now.isoformat(timespec="seconds"), register=str(register))
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(asdict(service)).encode(), 0)
+        since = now.isoformat(timespec="seconds")
+        service = Service(pid=os.getpid(), since=since, register=str(register), brief=brief)
+        with writing(state):
+            (state / "service.json").unlink(missing_ok=True)
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps(asdict(service)).encode(), 0)
         yield descriptor
     finally:
         os.close(descriptor)
@@ -92,17 +116,11 @@ def announce(state: Path, *, api_url: str, ui_url: str, deployments: Mapping[str
             rule="state-directory",
             remedy="leave the state directory to riskloop, and start again",
         )
-    service = Service(
-        pid=holder.pid,
-        since=holder.since,
-        register=holder.register,
-        api_url=api_url,
-        ui_url=ui_url,
-        deployments=dict(deployments),
-    )
+    service = replace(holder, api_url=api_url, ui_url=ui_url, deployments=dict(deployments))
     aside = state / "service.json.new"
-    aside.write_text(json.dumps(asdict(service)), encoding="utf-8")
-    aside.replace(state / "service.json")
+    with writing(state):
+        aside.write_text(json.dumps(asdict(service)), encoding="utf-8")
+        aside.replace(state / "service.json")
     return service
 
 

@@ -59,17 +59,21 @@ def up(
     wish = Wish(project=project, deployments=deployments or packaged_list())
     with (
         interruptions() as asked,
-        _started(settings, wish, asked=asked, catch_up=not once, say=say) as running,
+        _started(settings, wish, asked=asked, brief=once, say=say) as running,
     ):
         if running is None:
-            return FINE
+            return COULD_NOT if once else FINE
         say(f"Prefect UI: {running.service.ui_url}")
-        runs = running.first_runs(once=once)
-        finished = running.finish(runs)
-        if once:
-            running.show(status)
-            return COULD_NOT if asked.heard() else verdict(finished)
-        return running.stay(status)
+        try:
+            # A server that is slow to answer must not keep whoever wants to end it all.
+            with asked.raised():
+                finished = running.finish(running.first_runs(once=once))
+                if not once:
+                    return running.stay(status)
+        except KeyboardInterrupt:
+            return COULD_NOT if once else FINE
+        running.show(status)
+        return verdict(finished)
 
 
 @contextmanager
@@ -83,6 +87,8 @@ def service(
 ) -> Iterator[Service]:
     """Give the service that runs on the state directory, or, if none does, one for the length of the block.
 
+    One that is still starting, or was started for another command and ends with it, is waited for.
+
     Args:
         only: names in `prefect.yaml` that the block runs; nothing else is served, so nothing else runs.
 
@@ -91,7 +97,7 @@ def service(
         RiskloopError: a part did not start.
         KeyboardInterrupt: Ctrl-C or SIGTERM, also inside the block.
     """
-    running = running_service(settings.state)
+    running = _lasting(settings.state, say)
     if running is not None:
         if running.register != str(settings.register):
             raise Refused(
@@ -99,16 +105,26 @@ def service(
                 rule="one-at-a-time",
                 remedy="name that register, or another state directory with RISKLOOP_STATE",
             )
-        if not running.api_url:
-            raise RiskloopError("the service is just starting", remedy="try again in a few seconds")
         yield running
         return
     wish = Wish(project=project, deployments=deployments or packaged_list(), only=tuple(only))
-    with interruptions() as asked, _started(settings, wish, asked=asked, catch_up=False, say=say) as started:
+    with interruptions() as asked, _started(settings, wish, asked=asked, brief=True, say=say) as started:
         if started is None:
             raise KeyboardInterrupt
         with asked.raised():
             yield started.service
+
+
+def _lasting(state: Path, say: Callable[[str], None]) -> Service | None:
+    """Wait while a service starts or serves another command; then give the one that stays, if any does."""
+    told = False
+    while (running := running_service(state)) is not None and (running.brief or not running.api_url):
+        if not told:
+            doing = "does its own work first" if running.brief else "is starting"
+            say(f"waiting for process {running.pid}, which {doing}")
+            told = True
+        time.sleep(_ASK_SECONDS)
+    return running
 
 
 def run_deployment(service: Service, flow: str, parameters: Mapping[str, Any]) -> Run:
@@ -176,6 +192,7 @@ class _Running:
         self._asked = asked
         self._say = say
         self._shown = ""
+        self._lost = False
 
     def first_runs(self, *, once: bool) -> tuple[Run, ...]:
         """Start every scheduled deployment (`once`), or those that never ended; destructive ones dry."""
@@ -228,11 +245,11 @@ class _Running:
         return FINE
 
     def _alive(self) -> bool:
-        for child in self._children:
-            if child.ended():
-                self._say(f"the {child.name} ended unasked; the end of {child.log}:\n{child.tail()}")
-                return False
-        return True
+        ended = [child for child in self._children if child.ended()]
+        if ended and not self._lost:
+            self._lost = True
+            self._say(f"riskloop: the {ended[0].name} {ended[0].account()} unasked; see {ended[0].log}")
+        return not ended
 
 
 @contextmanager
@@ -241,36 +258,37 @@ def _started(
     wish: Wish,
     *,
     asked: Interruptions,
-    catch_up: bool,
+    brief: bool,
     say: Callable[[str], None],
 ) -> Iterator[_Running | None]:
     """Start every part, and end every part; None if we were asked to end before all was there.
 
     Args:
-        catch_up: run the newest of the missed runs of each deployment; otherwise none.
+        brief: it ends with the command it was started for, and runs none of the missed runs; otherwise the
+            newest of each deployment is run.
     """
     state = settings.state
     prepare(state)
     tag = f"riskloop:{read_identity(state).installation}"
     started = datetime.now(UTC)
-    with locked(state, register=settings.register, now=started) as lock, ExitStack() as ending:
+    with locked(state, register=settings.register, now=started, brief=brief) as lock, ExitStack() as ending:
         parts = start_parts(settings, wish, tag, lock=lock, asked=asked, ending=ending, say=say)
         if parts is None:
             yield None
             return
         api = ending.enter_context(Api(parts.api_url))
-        ours = api.deployments(tag)
-        repaired = repair(
-            api,
-            ours,
-            served=[deployment.id for deployment in ours if not wish.only or deployment.flow in wish.only],
-            now=started,
-            keep_newest=catch_up,
-        )
-        if repaired.orphans or repaired.missed:
-            say(f"ended {repaired.orphans} orphaned runs; gave up {repaired.missed} missed ones")
-        if not wish.only:
-            ensure_automations(api, state=state, project=slug(wish.project), tag=tag)
+        try:
+            with asked.raised():
+                ours = api.deployments(tag)
+                served = [one.id for one in ours if not wish.only or one.flow in wish.only]
+                repaired = repair(api, ours, served=served, now=started, keep_newest=not brief)
+                if repaired.orphans or repaired.missed:
+                    say(f"ended {repaired.orphans} orphaned runs; gave up {repaired.missed} missed ones")
+                if not wish.only:
+                    ensure_automations(api, state=state, project=slug(wish.project), tag=tag)
+        except KeyboardInterrupt:
+            yield None
+            return
         deployments = serve(parts, asked=asked)
         if deployments is None:
             yield None

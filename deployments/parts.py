@@ -20,9 +20,9 @@ from riskloop.errors import Refused, RiskloopError
 from riskloop.settings import Settings
 
 _SERVING_WITHIN = 120.0
-_RUNNER_GRACE = 13.0
+_RUNNER_GRACE = 10.0
 _HURRIED_GRACE = 4.0
-_SERVER_GRACE = 5.0
+_SERVER_GRACE = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +130,7 @@ def serve(parts: Parts, *, asked: Interruptions) -> dict[str, str] | None:
                 return dict(answer["deployments"])
         if parts.runner.ended():
             raise RiskloopError(
-                f"the runner ended at once:\n{parts.runner.tail()}", remedy=f"see {parts.runner.log}"
+                f"the runner {parts.runner.account()} at its start", remedy=f"see {parts.runner.log}"
             )
     if asked.heard():
         return None
@@ -156,6 +156,6 @@ def _stop_runner(runner: Child, asked: Interruptions) -> None:
 
 def _sweep(api_url: str, tag: str) -> None:
     """Mark what the runner could not report; what we cannot reach now, the next start repairs."""
-    with suppress(RiskloopError), Api(api_url, timeout=2) as api:
+    with suppress(RiskloopError), Api(api_url, timeout=1) as api:
         ours = [deployment.id for deployment in api.deployments(tag)]
         end_orphans(api, ours, reason="riskloop was stopped while this ran")

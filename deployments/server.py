@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 
 from deployments.children import Child
+from deployments.directory import writing
 from deployments.environment import prefect_home, server_environment
 from deployments.lifeline import hold
 from riskloop.errors import Refused, RiskloopError
@@ -46,7 +47,8 @@ def choose_port(state: Path, *, after: int = 0) -> int:
 def remember_port(state: Path, port: int) -> None:
     """Remember the first port that was really ours; one that only stands in for it is not remembered."""
     if _remembered(state) is None:
-        (state / "port").write_text(f"{port}\n", encoding="ascii")
+        with writing(state):
+            (state / "port").write_text(f"{port}\n", encoding="ascii")
 
 
 def start_server(state: Path, *, lock: int, port: int) -> Child:
@@ -73,7 +75,7 @@ def wait_until_ready(server: Child, api_url: str, *, state: Path, interrupted: C
             if server.said("already in use"):
                 return False
             raise RiskloopError(
-                f"the Prefect server ended at once:\n{server.tail()}", remedy=f"see {server.log}"
+                f"the Prefect server {server.account()} at its start", remedy=f"see {server.log}"
             )
         with contextlib.suppress(httpx.HTTPError, ValueError, KeyError):
             answer = httpx.get(f"{api_url}/admin/settings", timeout=5, trust_env=False)

@@ -29,8 +29,8 @@ from riskloop.errors import Refused, RiskloopError
 
 _AT_ONCE = 3
 _POLL_SECONDS = 3.0
-_ENGINE_GRACE = 8.0
-_ENGINE_END = 3.0
+_ENGINE_GRACE = 6.0
+_ENGINE_END = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

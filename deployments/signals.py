@@ -32,9 +32,14 @@ class Interruptions:
 
     @contextmanager
     def raised(self) -> Iterator[None]:
-        """Let the first signal inside the block raise KeyboardInterrupt there, for code that asks nobody."""
+        """Let the first signal raise KeyboardInterrupt inside the block, for code that asks nobody.
+
+        One that came before the block raises at once.
+        """
         self._raising = True
         try:
+            if self.heard():
+                raise KeyboardInterrupt
             yield
         finally:
             self._raising = False

@@ -9,7 +9,7 @@ import pytest
 from riskloop.assessing import Occasion, assess
 from riskloop.channels.github import GitHub
 from riskloop.channels.slack import Slack
-from riskloop.delivery import MAXIMUM_ATTEMPTS, Delivered, Postman
+from riskloop.delivery import MAXIMUM_ATTEMPTS, PATIENCE_SECONDS, Delivered, Postman
 from riskloop.identity import Identity, read_identity
 from riskloop.looking import look
 from riskloop.notifications import Links, Reach
@@ -18,6 +18,7 @@ from riskloop.store import Store, outbox
 from tests.emulator.emulator import GITHUB_TOKEN, SLACK_TOKEN
 from tests.emulator.rig import Rig
 from tests.proxy.faults import Fault, github_says
+from tests.store import children
 from tests.toys import LEAD, MITIGATION, Clock, ToySettings
 
 pytestmark = pytest.mark.server
@@ -234,12 +235,30 @@ def test_a_short_wait_is_waited_and_a_long_one_is_left_to_a_later_run(service: S
     assert service.deliver() == ["github worsened done"]
 
 
+def test_being_asked_to_wait_for_no_time_at_all_does_not_hammer(service: Service) -> None:
+    service.rig.github.fail(asks_to_wait(0), path=ISSUES, times=10_000)
+    service.look(leaks=2)
+    assert service.deliver() == ["github opened pending", "slack opened done"]
+    assert min(service.waits) >= 1
+    assert sum(service.waits) <= PATIENCE_SECONDS
+    assert service.deliver() == [], "it is left to a later run, and is not used up"
+
+
 def test_a_token_that_is_refused_is_a_dead_letter_that_says_what_to_do(service: Service) -> None:
     service.look(leaks=2)
     assert service.deliver(token="wrong") == ["github opened dead", "slack opened done"]
     (dead,) = (one for one in service.delivered if one.state == "dead")
     assert "does not accept the token" in dead.error
     assert "riskloop doctor" in dead.error
+
+
+def test_a_reason_that_no_database_takes_is_kept_readably(service: Service) -> None:
+    service.rig.github.fail(github_says(422, "a\0b\x1b[31m\ud800"), path=ISSUES)
+    service.look(leaks=2)
+    assert service.deliver() == ["github opened dead", "slack opened done"]
+    with service.store.reading() as connection:
+        (dead,) = outbox.list_deliveries(connection, states={"dead"}, limit=10)
+    assert "422 a⟨U+0000⟩b⟨U+001B⟩[31m⟨U+D800⟩" in dead.last_error
 
 
 def test_after_eight_attempts_it_is_a_dead_letter(service: Service) -> None:
@@ -287,3 +306,37 @@ def test_an_issue_nobody_knew_to_have_arrived_is_closed_at_the_end(service: Serv
     service.look(leaks=0)
     assert service.deliver() == ["github resolved done", "slack resolved done"]
     assert service.issues() == [("closed", 1)]
+
+
+def test_two_workers_at_once_tell_everything_once_and_in_order(service: Service, store_url: str) -> None:
+    mitigation = service.mitigation
+    for leaks in (2, 20, 0):
+        for number in range(4):
+            service.mitigation = replace(mitigation, id=f"toys.{number}")
+            service.look(leaks=leaks)
+    service.store.close()
+
+    def work(store: Store) -> str:
+        mine = Service(
+            service.rig, store, service.identity, service.place, (service.repository, service.channel)
+        )
+        worked = 0
+        for _ in range(1_000):
+            worked += len(mine.deliver())
+            with store.reading() as connection:
+                counts = outbox.count_deliveries(connection)
+            if counts["done"] == 24:
+                return str(worked)
+        raise AssertionError(counts)
+
+    workers = [children.start(store_url, work) for _ in range(2)]
+    for worker in workers:
+        worker.let_go()
+    ended = [worker.wait() for worker in workers]
+    assert [code for code, _ in ended] == [0, 0], ended
+    assert sum(int(words) for _, words in ended) == 24
+    assert service.issues() == [("closed", 2)] * 4
+    assert service.threads() == [2] * 4
+    for message in service.rig.messages(service.channel):
+        replies = service.rig.replies(service.channel, message["ts"])
+        assert ["Worsened" in reply["text"] for reply in replies] == [True, False]

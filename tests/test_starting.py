@@ -123,17 +123,19 @@ def test_a_script_that_only_uses_fixtures_is_not_run_by_itself(project: Path) ->
     assert [m.enabled for m in started(project).configured] == [False]
 
 
-def test_what_has_no_kind_yet_is_not_mentioned(project: Path) -> None:
+def test_submodules_and_databases_are_named_and_a_kind_only_if_there_is_one(project: Path) -> None:
     (project / ".gitmodules").write_text('[submodule "x"]\n\tpath = vendor/codex-rs\n\turl = ../codex-rs\n')
     sqlite3.connect(project / "sessions.db").execute("CREATE TABLE t (x)").connection.close()
     write(project, "not-a-database.db")
     found = look_around(project)
     assert found.submodules == ("vendor/codex-rs",)
     assert found.databases == ("sessions.db",)
-    assert "codex-rs" not in first_register(project, {"fixture_drift"})
+    without = first_register(project, {"fixture_drift"})
+    assert "# Submodules found here:\n#   vendor/codex-rs\n" in without
+    assert "# SQLite databases found here:\n#   sessions.db\n" in without
     with_all = first_register(project, {"fixture_drift", "upstream_drift", "database_vacuum"})
-    assert "#   vendor/codex-rs" in with_all
-    assert "#   sessions.db" in with_all
+    assert "here, which the kind upstream_drift can watch:\n#   vendor/codex-rs" in with_all
+    assert "here, which the kind database_vacuum can keep small:\n#   sessions.db" in with_all
 
 
 def test_dependencies_hidden_folders_and_links_are_passed_over(project: Path, tmp_path: Path) -> None:

@@ -167,6 +167,8 @@ def _ended_with_us(process: subprocess.Popen[bytes]) -> Iterator[None]:
     try:
         watcher = subprocess.Popen(
             ["/bin/sh", "-c", _OUTLIVING, "sh", str(process.pid)],
+            cwd="/",
+            env={"PATH": os.defpath},
             stdin=line,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -106,7 +106,7 @@ class Postman:
             uncertain = None
             posting = self._send(claim, parcel, found)
         except TryAgain as error:
-            wait = timedelta(seconds=error.after if error.after is not None else _backoff(claim.attempts))
+            wait = timedelta(seconds=max(error.after or 0.0, _backoff(claim.attempts)))
             return self._put_back(
                 claim, str(error), not_before=self.clock() + wait, uncertain_since=uncertain
             )
@@ -134,7 +134,7 @@ class Postman:
         patience = Retrying(
             retry=retry_if_exception_type(TryAgain),
             wait=_wait,
-            stop=stop_before_delay(PATIENCE_SECONDS),
+            stop=_waited_enough,
             sleep=self.sleep,
             reraise=True,
         )
@@ -228,13 +228,18 @@ def _delivered(claim: Claim, state: str, *, url: str = "", error: str = "") -> D
 
 
 def _wait(state: RetryCallState) -> float:
-    """As long as the other side asked, else one to ten seconds at random, growing."""
+    """As long as the other side asked, but a second at least; else one to ten at random, growing."""
     error = state.outcome.exception() if state.outcome else None
     if isinstance(error, TryAgain) and error.after is not None:
-        return error.after
+        return max(error.after, 1.0)
     return wait_random_exponential(multiplier=1, min=1, max=10)(state)
 
 
+def _waited_enough(state: RetryCallState) -> bool:
+    waited = state.idle_for + state.upcoming_sleep >= PATIENCE_SECONDS
+    return waited or stop_before_delay(PATIENCE_SECONDS)(state)
+
+
 def _backoff(attempts: int) -> float:
-    """Seconds until a later run tries again: one minute, doubled each time, at most an hour."""
+    """Seconds until a later run tries again, if not asked for more: one minute, doubled, at most an hour."""
     return float(min(60 * 2 ** (attempts - 1), 3600))

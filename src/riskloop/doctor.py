@@ -14,7 +14,7 @@ from riskloop.register import Register
 from riskloop.risks import Owner
 from riskloop.services import Services, open_services
 from riskloop.settings import Settings
-from riskloop.speaking import open_github, open_slack
+from riskloop.speaking import open_github, open_slack, open_webhook
 from riskloop.store import outbox
 
 _LEAST_FREE = 1 << 30
@@ -110,7 +110,10 @@ def _store(services: Services) -> str:
 def _channels(services: Services, register: Register, *, send_test: bool) -> Iterable[Check]:
     owners = _told(register)
     repositories = sorted({owner.repository for owner in owners if owner.repository})
-    places = sorted({owner.channel.place for owner in owners if owner.channel})
+    channels = {owner.channel for owner in owners if owner.channel}
+    webhook = open_webhook(services)
+    lesser = {one for one in channels if webhook and one.workspace not in services.settings.slack_tokens}
+    places = sorted(one.place for one in channels - lesser)
     if github := open_github(services):
         found = github.check(repositories)
         if send_test:
@@ -124,13 +127,17 @@ def _channels(services: Services, register: Register, *, send_test: bool) -> Ite
         found += slack.check(places)
         if send_test:
             found += [_sent("Slack", place, slack.send_test) for place in places]
-    elif services.settings.slack_webhook_url:
-        found.append(("Slack", True, "by incoming webhook only: messages can double, and are never updated"))
-    else:
+    elif not webhook:
         previewed = ", ".join(places) or "no channel"
         found.append(
             ("Slack", False, f"no token: messages for {previewed} are previewed; set RISKLOOP_SLACK_TOKEN")
         )
+    if webhook and lesser:
+        told = ", ".join(sorted(one.place for one in lesser))
+        says = f"by incoming webhook for {told}: messages can double, and are never updated"
+        found.append(("Slack", True, says))
+        if send_test:
+            found.append(_sent("Slack", "webhook", webhook.send_test))
     return [Check(name=name, ok=ok, says=says) for name, ok, says in found]
 
 

@@ -1,6 +1,7 @@
 """What the service is told through its environment: addresses, tokens, directories."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,7 +35,8 @@ class Settings:
         prefect_api_url: a Prefect server shared with others, `http://host:4200/api`; our own if not given.
         allowed_roots: absolute directories outside the project that settings may name (`:` between them).
         settle_seconds: how long after an attempt of unknown outcome to wait before looking for it.
-        write_interval_seconds: the least time between two writes to GitHub, or to one Slack channel.
+        write_interval_seconds: the least time between two writes to GitHub, or to one Slack channel; at
+            most 60, so that whoever waits for it still holds the delivery when it is over.
     """
 
     register: Path
@@ -75,36 +77,36 @@ def read_settings(
     store_url = _secret(environment, "STORE_URL") or SecretStr(f"sqlite:///{state / 'riskloop.sqlite'}")
     tokens = {}
     for name in environment:
-        if name.startswith(f"{PREFIX}SLACK_TOKEN"):
-            workspace = name.removeprefix(f"{PREFIX}SLACK_TOKEN").removesuffix("_FILE").strip("_").lower()
-            token = _secret(environment, f"SLACK_TOKEN_{workspace.upper()}" if workspace else "SLACK_TOKEN")
+        variable = name.removeprefix(PREFIX).removesuffix("_FILE")
+        if name.startswith(PREFIX) and f"{variable}_".startswith("SLACK_TOKEN_"):
+            token = _token(environment, variable)
             if token:
-                tokens[workspace] = token
+                tokens[variable.removeprefix("SLACK_TOKEN").removeprefix("_").lower()] = token
     roots = environment.get("RISKLOOP_ALLOWED_ROOTS", "")
     return Settings(
         register=register,
         state=state,
         store_url=store_url,
-        github_token=_secret(environment, "GITHUB_TOKEN"),
+        github_token=_token(environment, "GITHUB_TOKEN"),
         github_url=_address(environment, "GITHUB_URL", "https://api.github.com"),
         github_git_url=environment.get("RISKLOOP_GITHUB_GIT_URL", "").rstrip("/"),
         slack_tokens=tokens,
-        slack_webhook_url=_secret(environment, "SLACK_WEBHOOK_URL"),
+        slack_webhook_url=_webhook(environment, "SLACK_WEBHOOK_URL"),
         slack_url=_address(environment, "SLACK_URL", "https://slack.com/api") + "/",
         ui_url=_address(environment, "UI_URL"),
         prefect_api_url=_address(environment, "PREFECT_API_URL"),
         allowed_roots=tuple(Path(root) for root in roots.split(":") if root),
-        settle_seconds=_seconds(environment, "SETTLE_SECONDS", 90.0),
-        write_interval_seconds=_seconds(environment, "WRITE_INTERVAL_SECONDS", 1.0),
+        settle_seconds=_seconds(environment, "SETTLE_SECONDS", 90.0, most=86_400),
+        write_interval_seconds=_seconds(environment, "WRITE_INTERVAL_SECONDS", 1.0, most=60),
     )
 
 
 def _secret(environment: Mapping[str, str], name: str) -> SecretStr | None:
-    value = environment.get(PREFIX + name)
+    value = environment.get(PREFIX + name, "")
     file = environment.get(f"{PREFIX}{name}_FILE")
     if file and not value:
         try:
-            value = Path(file).read_text(encoding="utf-8").strip()
+            value = Path(file).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is not text"
             raise Refused(
@@ -112,24 +114,48 @@ def _secret(environment: Mapping[str, str], name: str) -> SecretStr | None:
                 rule="secret-file",
                 remedy="correct the path or its permissions",
             ) from error
+    value = value.strip()
     return SecretStr(value) if value else None
+
+
+def _token(environment: Mapping[str, str], name: str) -> SecretStr | None:
+    token = _secret(environment, name)
+    # What cannot stand in an HTTP header is quoted whole in the error of whoever is asked to send it.
+    if token and not re.fullmatch(r"[!-~]+", token.get_secret_value()):
+        raise Refused(
+            f"{PREFIX}{name} is no token: it holds a space, a line end or a letter no token has",
+            rule="setting",
+            remedy="copy it again, whole and alone",
+        )
+    return token
+
+
+def _webhook(environment: Mapping[str, str], name: str) -> SecretStr | None:
+    url = _token(environment, name)
+    if url:
+        _address({PREFIX + name: url.get_secret_value()}, name)
+    return url
 
 
 def _address(environment: Mapping[str, str], name: str, default: str = "") -> str:
     value = environment.get(PREFIX + name, default).rstrip("/")
     try:
         parts = urlsplit(value)
-        good = not value or (parts.scheme in {"http", "https"} and bool(parts.hostname))
+        good = not value or (
+            parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
+        )
     except ValueError:
         good = False
     if not good:
         raise Refused(
-            f"{PREFIX}{name} is no address", rule="setting", remedy="write it as https://host or http://host:4200"
+            f"{PREFIX}{name} is no address",
+            rule="setting",
+            remedy="write it as https://host or http://host:4200",
         )
     return value
 
 
-def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:
+def _seconds(environment: Mapping[str, str], name: str, default: float, *, most: int) -> float:
     value = environment.get(PREFIX + name)
     if value is None:
         return default
@@ -137,10 +163,10 @@ def _seconds(environment: Mapping[str, str], name: str, default: float) -> float
         seconds = float(value)
     except ValueError:
         seconds = -1.0
-    if not 0 <= seconds <= 86_400:  # noqa: PLR2004
+    if not 0 <= seconds <= most:
         raise Refused(
             f"{PREFIX}{name} is {value!r}",
             rule="setting",
-            remedy="give a number of seconds from 0 to 86400",
+            remedy=f"give a number of seconds from 0 to {most}",
         )
     return seconds

@@ -33,16 +33,21 @@ def open_slack(services: Services) -> Slack | None:
     return Slack(tokens=tokens, url=settings.slack_url, key=services.identity.key)
 
 
+def open_webhook(services: Services) -> SlackWebhook | None:
+    """Open the incoming Slack webhook; None if there is none."""
+    url = services.settings.slack_webhook_url
+    return SlackWebhook(url=url.get_secret_value()) if url else None
+
+
 def open_channels(services: Services) -> dict[str, Channel]:
     """Open every channel that can be spoken to now, by name; the console always can."""
-    settings = services.settings
-    found: dict[str, Channel] = {"console": Console(settings.outbox)}
+    found: dict[str, Channel] = {"console": Console(services.settings.outbox)}
     if github := open_github(services):
         found["github"] = github
     if slack := open_slack(services):
         found["slack"] = slack
-    if settings.slack_webhook_url:
-        found["slack_webhook"] = SlackWebhook(url=settings.slack_webhook_url.get_secret_value())
+    if webhook := open_webhook(services):
+        found["slack_webhook"] = webhook
     return found
 
 

@@ -108,12 +108,10 @@ def _risks(found: Found, kinds: Container[str]) -> Iterator[str]:
         yield "#     likelihood: medium   # low, medium, high"
         yield "#     impact: high         # low, medium, high, critical"
         yield "#     owner: Maintainers"
-    if "upstream_drift" in kinds:
-        yield from _mentioned("Submodules, which the kind upstream_drift can watch:", found.submodules)
-    if "database_vacuum" in kinds:
-        yield from _mentioned(
-            "SQLite databases, which the kind database_vacuum can keep small:", found.databases
-        )
+    watched = ", which the kind upstream_drift can watch" if "upstream_drift" in kinds else ""
+    yield from _mentioned(f"Submodules found here{watched}:", found.submodules)
+    kept_small = ", which the kind database_vacuum can keep small" if "database_vacuum" in kinds else ""
+    yield from _mentioned(f"SQLite databases found here{kept_small}:", found.databases)
 
 
 def _fixture_risk(found: Found) -> Iterator[str]:

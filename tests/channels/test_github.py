@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -293,6 +294,25 @@ def test_an_issue_that_was_transferred_is_not_followed_into_another_repository(
     with pytest.raises(GaveUp, match="transferred"):
         github.send(parcel(repository, "d2", Change.WORSENED, posting=posting))
     assert [r.method for r in rig.github.recorded] == ["GET"]
+
+
+@pytest.mark.parametrize(
+    ("renamed", "methods"), [(False, ["GET", "GET"]), (True, ["GET", "GET", "PATCH", "POST"])]
+)
+def test_a_transfer_that_kept_the_number_is_told_from_a_repository_with_a_new_name(
+    rig: Rig, github: GitHub, repository: str, *, renamed: bool, methods: list[str]
+) -> None:
+    posting = github.send(parcel(repository))
+    (issue,) = rig.issues(repository)
+    issue["repository_url"] = f"{rig.github_url}/repos/acme/other"
+    rig.github.fail(Fault(status=200, body=json.dumps(issue)), method="GET", path=ONE_ISSUE)
+    if renamed:
+        place = {"full_name": "acme/other"}
+        rig.github.fail(Fault(status=200, body=json.dumps(place)), method="GET", path=f"/repos/{repository}")
+    rig.github.recorded.clear()
+    with nullcontext() if renamed else pytest.raises(GaveUp, match="transferred"):
+        github.send(parcel(repository, "d2", Change.WORSENED, posting=posting))
+    assert [r.method for r in rig.github.recorded] == methods
 
 
 def test_an_issue_that_is_gone_says_so(rig: Rig, github: GitHub, repository: str) -> None:

@@ -249,8 +249,10 @@ def test_a_webhook_posts_and_says_that_it_is_the_lesser_sink(rig: Rig) -> None:
     webhook = SlackWebhook(f"{rig.slack.url}/services/T000000001/B000000001/X1", timeout=2)
     posting = webhook.send(parcel("C0123456789"))
     webhook.send(parcel("C0123456789", "d2", Change.UPDATED, posting=posting))
-    (sent,) = rig.slack.writes("POST", "/services/.*")
-    assert "incoming webhook" in sent.sent["blocks"][-1]["elements"][0]["text"]
+    webhook.send_test("webhook")
+    for sent in rig.slack.writes("POST", "/services/.*"):
+        assert "incoming webhook" in sent.sent["blocks"][-1]["elements"][0]["text"]
+    assert len(rig.slack.writes("POST", "/services/.*")) == 2
     assert webhook.find(parcel("C0123456789")) is None
 
 

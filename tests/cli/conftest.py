@@ -1,6 +1,7 @@
 """A project with a register of its own, and the command line run on it in this process."""
 
 import json
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +68,18 @@ class Shell:
         printed = self._capsys.readouterr()
         code = ended.value.code
         return Ended(code if isinstance(code, int) else 0, printed.out, printed.err)
+
+    def outside(self, *arguments: str, script: str = 'exec "$@"') -> Ended:
+        """Run a command as a process of its own, by way of a script that is given it as `$@`."""
+        command = [sys.executable, "-P", "-c", "from riskloop.cli import main; main()", *arguments]
+        done = subprocess.run(
+            ["sh", "-c", script, "sh", *command],
+            cwd=self.project,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        return Ended(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """What a person at the terminal is told: data on stdout, talk on stderr, and the exit code."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -138,29 +136,21 @@ def test_the_doctor_goes_on_where_the_register_is_broken(shell: Shell) -> None:
     assert parts["store"]["ok"]
 
 
-def outside(shell: Shell, *words: str, script: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command as a process of its own, by way of a shell."""
-    command = [sys.executable, "-P", "-c", "from riskloop.cli import main; main()", *words]
-    return subprocess.run(
-        ["sh", "-c", script, "sh", *command], cwd=shell.project, check=False, capture_output=True, text=True
-    )
-
-
 @pytest.mark.parametrize(("where", "code", "says"), [("/dev/null", 0, ""), ("/dev/full", 1, "No space left")])
 @pytest.mark.parametrize("words", [["status"], ["status", "--json"]], ids=" ".join)
 def test_where_nothing_can_be_printed_a_line_says_so(
     shell: Shell, words: list[str], where: str, code: int, says: str
 ) -> None:
-    done = outside(shell, *words, script=f'exec "$@" >{where}')
-    assert done.returncode == code
-    assert says in done.stderr
-    assert done.stderr.count("\n") <= 1
+    done = shell.outside(*words, script=f'exec "$@" >{where}')
+    assert done.code == code
+    assert says in done.err
+    assert done.err.count("\n") <= 1
 
 
 def test_with_every_stream_closed_a_command_still_does_its_work(shell: Shell) -> None:
-    assert outside(shell, "store", "upgrade", script='exec "$@" <&- >&- 2>&-').returncode == 0
-    assert outside(shell, "status", "--exit-status", script='exec "$@" <&- >&- 2>&-').returncode == 3
-    assert outside(shell, "status", "--register", "none", script='exec "$@" <&- >&- 2>&-').returncode == 2
+    assert shell.outside("store", "upgrade", script='exec "$@" <&- >&- 2>&-').code == 0
+    assert shell.outside("status", "--exit-status", script='exec "$@" <&- >&- 2>&-').code == 3
+    assert shell.outside("status", "--register", "none", script='exec "$@" <&- >&- 2>&-').code == 2
     store = (shell.project / ".riskloop" / "riskloop.sqlite").read_bytes()
     assert store.startswith(b"SQLite format 3")
 

@@ -1,12 +1,16 @@
 """The state directory: whose it is, and who runs on it."""
 
 import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from deployments.directory import announce, locked, prepare, running_service, withdraw
+from deployments.server import remember_port
 from riskloop.errors import Refused
 from riskloop.state_directory import IGNORE
 
@@ -63,3 +67,38 @@ def test_a_lock_that_is_a_symlink_is_not_followed(tmp_path: Path) -> None:
     ):
         pytest.fail("followed")
     assert not elsewhere.exists()
+
+
+@contextmanager
+def nothing_can_be_written() -> Iterator[None]:
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, former[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+
+
+def test_a_disk_that_takes_nothing_is_said_in_words(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    register, full = tmp_path / "r.yaml", r"cannot be written .*free space on its disk"
+    with (
+        nothing_can_be_written(),
+        pytest.raises(Refused, match=full),
+        locked(tmp_path, register=register, now=NOW),
+    ):
+        pytest.fail("locked without a word in the lock")
+    with (
+        locked(tmp_path, register=register, now=NOW),
+        nothing_can_be_written(),
+        pytest.raises(Refused, match=full),
+    ):
+        announce(tmp_path, api_url="http://x/api", ui_url="http://x", deployments={})
+    with nothing_can_be_written(), pytest.raises(Refused, match=full):
+        remember_port(tmp_path, 4210)
+
+
+def test_a_directory_that_prefect_cannot_work_in_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="because of the question mark; name another"):
+        prepare(tmp_path / "what?")
+    assert not (tmp_path / "what?").exists()

@@ -1,6 +1,7 @@
 """The launcher, with a real server, on a machine that somebody lives on."""
 
 import contextlib
+import os
 import signal
 import sqlite3
 import subprocess
@@ -14,8 +15,8 @@ import httpx
 import pytest
 
 from deployments.api import UNFINISHED, Api
-from deployments.directory import Service, running_service
-from deployments.embedded import FINE, OPEN, run_deployment, service
+from deployments.directory import Service, locked, running_service
+from deployments.embedded import COULD_NOT, FINE, OPEN, run_deployment, service
 from riskloop.errors import RiskloopError
 from riskloop.identity import read_identity
 from riskloop.settings import read_settings
@@ -260,3 +261,56 @@ def test_a_service_lives_through_sigterm_kill_and_ctrl_c_with_nothing_left_behin
     missed = let_time_pass(machine.state("lives"))
     orphan = killed_in_the_middle_of_a_run(machine, found, missed)
     interrupted_twice_in_the_middle_of_a_run(machine, orphan)
+
+
+@pytest.mark.parametrize("part", ["server", "serving"])
+def test_a_part_that_is_killed_ends_the_service_with_a_line_that_names_it(
+    machine: Machine, part: str
+) -> None:
+    maimed = machine.up(f"maimed-{part}")
+    maimed.service()
+    wait_until(lambda: "the status table" in maimed.text(), within=60, what="the first runs")
+    group = maimed.group()
+    (pid,) = [pid for pid in group if f"deployments.{part}" in command_of(pid)]
+    os.kill(pid, signal.SIGKILL)
+    assert maimed.process.wait(timeout=25) == COULD_NOT
+    (line,) = [line for line in maimed.text().splitlines() if "unasked" in line]
+    assert "was ended by SIGKILL" in line
+    assert "Traceback" not in maimed.text()
+    assert alive(group) == set()
+
+
+def command_of(pid: int) -> str:
+    return subprocess.run(
+        ["ps", "-o", "args=", "-p", str(pid)], check=False, capture_output=True, text=True
+    ).stdout
+
+
+def test_a_round_that_is_stopped_before_it_began_could_not_be_run(machine: Machine) -> None:
+    stopped = machine.up("stopped", once=True)
+    wait_until(lambda: running_service(stopped.state), within=30, what="it starts")
+    assert stopped.end(signal.SIGTERM) < 25
+    assert stopped.process.returncode == COULD_NOT
+
+
+def test_a_command_waits_for_the_service_of_another_command_and_then_has_its_own(machine: Machine) -> None:
+    state, register = machine.state("waits"), machine.project / "riskloop.yaml"
+    said: list[str] = []
+    with contextlib.ExitStack() as other:
+        other.enter_context(locked(state, register=register, now=datetime.now(UTC), brief=True))
+
+        def say(words: str) -> None:
+            said.append(words)
+            other.close()
+
+        with service(
+            read_settings({}, register=register, state=state),
+            project="Toy Project",
+            only=["toy-quick"],
+            say=say,
+            deployments=machine.toys,
+        ) as found:
+            assert running_service(state) == found
+    assert said[0] == f"waiting for process {os.getpid()}, which does its own work first"
+    assert found.brief
+    assert found.api_url

@@ -31,6 +31,13 @@ def test_the_first_inside_the_block_raises_there_and_the_second_is_only_counted(
         assert asked.count == 2
 
 
+def test_a_signal_that_came_before_the_block_raises_at_its_start() -> None:
+    with interruptions() as asked:
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt), asked.raised():
+            pytest.fail("the block began")
+
+
 def test_an_ignored_hangup_stays_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

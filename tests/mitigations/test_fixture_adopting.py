@@ -79,6 +79,93 @@ def test_only_the_last_few_replaced_sets_are_kept(drifted: Project) -> None:
     assert kept[-1] == adoption.replaced.name == f"{NOW:%Y%m%dT%H%M%SZ}-{adoption.fingerprint[:12]}"
 
 
+def test_what_was_replaced_is_kept_though_the_clock_was_set_back(drifted: Project) -> None:
+    for number in range(8):
+        (drifted.state / "replaced" / f"2099010{number}T000000Z-x").mkdir(parents=True)
+    adoption = drifted.adopt()
+    assert adoption.replaced is not None
+    assert (adoption.replaced / "a.txt").read_text() == "old a\n"
+    assert len(list((drifted.state / "replaced").iterdir())) == 5
+
+
+def test_what_was_replaced_a_moment_ago_is_not_written_over(drifted: Project) -> None:
+    first = drifted.adopt()
+    drifted.write({"fixtures/a.txt": "edited\n"})
+    second = drifted.adopt()
+    assert first.replaced is not None
+    assert second.replaced is not None
+    assert (first.replaced / "a.txt").read_text() == "old a\n"
+    assert (second.replaced / "a.txt").read_text() == "edited\n"
+
+
+@pytest.mark.parametrize(("old", "new"), [("a", "a/b.txt"), ("a/b.txt", "a"), ("a/b/c/d.txt", "a/b")])
+def test_a_file_and_a_folder_change_places(project: Project, old: str, new: str) -> None:
+    project.generate(f"put({new!r}, 'new')")
+    project.golden({old: "old"})
+    changes = project.adopt().files
+    assert [(change.path, change.after is None) for change in changes] == [(old, True), (new, False)]
+    assert fixtures_of(project) == {new: b"new"}
+    assert project.drift() == {}
+    assert project.leftovers() == []
+
+
+@pytest.mark.parametrize("obstacle", ["a/note.md", "a/b.md/note.md"])
+def test_what_is_no_fixture_and_in_the_way_is_named_and_nothing_changes(
+    project: Project, obstacle: str
+) -> None:
+    project.settings["exclude"] = ["note.md"]
+    project.generate("import shutil; shutil.rmtree('fixtures/a', ignore_errors=True); put('a', 'new')")
+    project.golden({"a/b.txt": "old"})
+    project.write({f"fixtures/{obstacle}": "mine"})
+    before = project.contents()
+    with pytest.raises(Refused, match=f"{obstacle} stands where a is to be written") as caught:
+        project.adopt()
+    assert caught.value.rule == "in-the-way"
+    assert project.contents() == before
+    assert project.leftovers() == []
+
+
+def test_an_empty_folder_in_the_way_is_named(project: Project) -> None:
+    project.generate("put('a', 'new')")
+    project.golden({"old.txt": "old"})
+    (project.fixtures / "a" / "empty").mkdir(parents=True)
+    with pytest.raises(Refused, match="a/empty stands where a is"):
+        project.adopt()
+    assert fixtures_of(project) == {"old.txt": b"old"}
+
+
+def test_a_repository_among_the_fixtures_is_left_alone(project: Project) -> None:
+    project.generate("put('a.txt', 'new')")
+    project.golden({"a.txt": "old"})
+    project.write({"fixtures/.git/HEAD": "ref: refs/heads/main\n", "fixtures/sub/.git": "gitdir: x\n"})
+    assert project.drift() == {"fixtures_changed": 1.0}
+    project.adopt()
+    assert (project.fixtures / ".git" / "HEAD").exists()
+    assert (project.fixtures / "sub" / ".git").exists()
+
+
+def test_our_own_files_are_no_fixtures_where_the_whole_project_is(project: Project) -> None:
+    project.settings |= {"directory": ".", "include": ["*.golden"]}
+    project.state = project.path / ".riskloop"
+    project.write({"tools/make.py": "open('a.golden', 'w').write('new')", "a.golden": "old"})
+    project.write({".riskloop/replaced/x/a.golden": "kept"})
+    assert project.drift() == {"fixtures_changed": 1.0}
+    project.adopt()
+    assert (project.path / "a.golden").read_text() == "new"
+    assert (project.path / ".riskloop/replaced/x/a.golden").read_text() == "kept"
+
+
+def test_a_folder_that_leads_out_of_the_project_by_a_link_above_it_is_not_written(drifted: Project) -> None:
+    outside = drifted.path.parent / "outside"
+    outside.mkdir()
+    drifted.fixtures.rename(outside / "fixtures")
+    (drifted.path / "above").symlink_to(outside)
+    drifted.settings["directory"] = "above/fixtures"
+    with pytest.raises(Unmeasurable, match="leads out of the project"):
+        drifted.adopt()
+    assert (outside / "fixtures" / "a.txt").read_text() == "old a\n"
+
+
 def test_nondeterministic_and_tolerated_files_stay_as_they_are(project: Project) -> None:
     project.generate(
         "import uuid; put('r.txt', str(uuid.uuid4())); put('t.json', '{\"at\": 2}'); put('d.txt', 'new')"
@@ -219,7 +306,7 @@ def test_an_adoption_that_was_killed_is_finished_and_told_by_the_next(drifted: P
     while kill_at(drifted, calls) and not (drifted.fixtures / ".riskloop-adopting/journal.json").exists():
         calls += 1
     adoption = drifted.adopt(fingerprint)
-    assert [change.path for change in adoption.files] == ["a.txt", "sub/c.txt", "gone/b.txt"]
+    assert [change.path for change in adoption.files] == ["gone/b.txt", "a.txt", "sub/c.txt"]
     assert adoption.manifest.before is not None
     assert adoption.manifest.before != adoption.manifest.after
     assert drifted.drift() == {}

@@ -68,6 +68,20 @@ def test_text_is_shown_as_a_unified_diff_and_line_ends_are_visible() -> None:
     assert difference(b"a\nb\n", b"a\r\nb\n", name="a.txt") == ["@@ -1,3 +1,3 @@\n-a\n+a\\x0d\n b\n "]
 
 
+def test_a_text_that_was_not_there_begins_at_its_first_line_and_a_missing_line_end_is_told() -> None:
+    found = differ(normalise("a.txt", b"", ()), normalise("a.txt", b"one\ntwo\n", ()))
+    assert found.hunks == ("@@ -0,0 +1,2 @@\n+one\n+two",)
+    found = differ(normalise("a.txt", b"one\n", ()), normalise("a.txt", b"one", ()))
+    assert found.hunks == ("@@ -1 +1,2 @@\n one\n+\\ no line end at the end of the file",)
+
+
+def test_records_of_a_file_that_was_not_there_are_added_and_of_one_that_is_gone_removed() -> None:
+    there, gone = normalise("a.jsonl", b'{"id": 1}\n{"id": 2}\n', ()), normalise("a.jsonl", b"", ())
+    assert differ(gone, there).summary == "records: 0 matched, 0 of them changed, 2 added, 0 removed"
+    assert differ(gone, there).hunks[0] == '@@ record 1 added @@\n+{"id": 1}'
+    assert differ(there, gone).summary == "records: 0 matched, 0 of them changed, 0 added, 2 removed"
+
+
 def test_binary_files_are_told_by_their_sizes() -> None:
     found = differ(normalise("a", b"\0", []), normalise("a", b"\0\0", []))
     assert (found.summary, found.hunks) == ("binary, 1 bytes became 2", ())

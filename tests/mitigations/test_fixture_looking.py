@@ -183,6 +183,16 @@ def test_setup_runs_first_and_carried_paths_are_read_only_copies(project: Projec
     assert project.leftovers() == []
 
 
+def test_what_is_carried_into_a_folder_that_the_commit_has_is_added_to_it(project: Project) -> None:
+    project.settings["carry"] = ["data"]
+    project.generate("put('a.txt', open('data/big').read() + open('data/listed').read())")
+    project.golden({"a.txt": "big committed"})
+    project.write({"data/listed": "committed", ".gitignore": "big\n"})
+    project.commit()
+    project.write({"data/big": "big ", "data/listed": "not committed", "data/.git/config": "not ours"})
+    assert project.drift() == {}
+
+
 def test_the_generator_sees_only_what_was_let_through(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,6 +228,38 @@ def test_a_generator_that_fails_is_no_look(project: Project, script: str, says: 
     assert project.leftovers() == []
 
 
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        ("import shutil; shutil.rmtree('fixtures')", "left no folder fixtures"),
+        ("os.rmdir('fixtures'); os.symlink('/etc', 'fixtures')", "left no folder fixtures"),
+        ("sys.exit(os.getcwd() + ' ' + os.environ['HOME'])", "\n. scratch/a/home"),
+        ("put('/'.join('d' * 120), 'deep')", "./fixtures has folders more than 100 deep"),
+    ],
+)
+def test_a_failure_reads_the_same_each_time_wherever_our_copies_stood(
+    project: Project, script: str, says: str
+) -> None:
+    project.generate(script)
+    said = []
+    for _ in range(2):
+        with pytest.raises(Unmeasurable) as caught:
+            project.measure()
+        said.append(str(caught.value))
+    assert says in said[0]
+    assert said[0] == said[1]
+
+
+def test_a_secret_that_was_let_through_is_not_told_when_the_generator_prints_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SDK_TOKEN", "tok-123456")
+    project.settings["environment"] = ["SDK_TOKEN"]
+    project.generate("sys.exit('refused: ' + os.environ['SDK_TOKEN'])")
+    with pytest.raises(Unmeasurable, match=r"refused: \$SDK_TOKEN"):
+        project.measure()
+
+
 def test_a_generator_that_is_not_there_is_named(project: Project) -> None:
     project.settings["regenerate"] = ["./tools/missing"]
     with pytest.raises(Unmeasurable, match=r"no program '\./tools/missing'"):
@@ -246,7 +288,7 @@ def test_a_missing_or_linked_folder_is_named(project: Project) -> None:
 
 def test_a_generator_that_makes_its_folder_a_link_out_reaches_nothing(project: Project) -> None:
     project.generate("os.rmdir('fixtures'); os.symlink(os.environ['TMPDIR'], 'fixtures'); put('a.txt', 'x')")
-    with pytest.raises(Unmeasurable, match="symbolic link"):
+    with pytest.raises(Unmeasurable, match="left no folder fixtures"):
         project.measure()
 
 
@@ -335,6 +377,12 @@ def test_files_that_are_not_what_the_manifest_says_are_counted(project: Project)
         "gone.txt: missing",
         "new.txt: not listed",
     ]
+
+
+def test_the_records_of_an_added_fixture_are_shown_as_added(project: Project) -> None:
+    project.generate("put('a.jsonl', '{\"id\": 1}\\n')")
+    titles = [section.title for section in project.measure().evidence.sections]
+    assert "a.jsonl: records: 0 matched, 0 of them changed, 1 added, 0 removed" in titles
 
 
 def test_at_most_fifty_hunks_stand_inline_and_all_in_the_document(project: Project) -> None:

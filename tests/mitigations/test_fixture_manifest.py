@@ -11,7 +11,7 @@ from riskloop.errors import Unmeasurable
 from riskloop.mitigations.fixture_drift.manifest import parse, write
 
 DIGEST = "a" * 64
-NAMES = st.text(min_size=1).filter(
+NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(
     lambda name: not name.startswith(("/", "./")) and ".." not in name and "\0" not in name
 )
 
@@ -54,6 +54,8 @@ def test_what_sha256sum_writes_for_odd_names_is_read(tmp_path: Path) -> None:
 
 @given(st.dictionaries(NAMES, st.just(DIGEST)))
 def test_what_we_write_we_read_again(digests: dict[str, str]) -> None:
-    encodable = {name: digest for name, digest in digests.items() if name.isprintable() or "\n" in name}
-    wanted = {name: digest for name, digest in encodable.items() if not name.endswith("\r")}
-    assert parse(write(wanted), name="m") == wanted
+    assert parse(write(digests), name="m") == digests
+
+
+def test_a_name_that_ends_in_a_carriage_return_is_read_as_we_write_it() -> None:
+    assert parse(write({"odd\r": DIGEST}), name="m") == {"odd\r": DIGEST}

@@ -95,6 +95,15 @@ def test_a_misspelt_required_key_is_one_mistake(
     ]
 
 
+def test_a_suggestion_shows_what_cannot_be_seen(register_file: Path, toys: Mapping[str, Kind]) -> None:
+    text = register_file.read_text(encoding="utf-8")
+    register_file.write_text(text.replace("  Keeper:", '  "Keeper\\u202e":'), encoding="utf-8")
+    with pytest.raises(RegisterError) as caught:
+        load(register_file, toys)
+    assert r"did you mean 'Keeper\u202e'?" in str(caught.value)
+    assert str(caught.value).replace("\n", "").isprintable()
+
+
 def test_after_200_mistakes_the_rest_is_not_listed(register_file: Path, toys: Mapping[str, Kind]) -> None:
     register_file.write_text("project: Toys\nowners: {QA: {}}\nrisks:\n" + "  - nothing\n" * 900)
     mistakes = mistakes_of(register_file, toys)

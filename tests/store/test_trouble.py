@@ -93,10 +93,29 @@ def test_a_server_that_does_not_answer_is_named_without_its_password() -> None:
     assert "s3cret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["mysql://somewhere/riskloop", "riskloop.sqlite", ""])
+def test_a_password_behind_the_question_mark_is_hidden_too() -> None:
+    store = open_store("postgresql://127.0.0.1:1/riskloop?user=somebody&password=s3cret&sslpassword=s3cret")
+    assert store.address == "postgresql+psycopg://127.0.0.1:1/riskloop?user=somebody"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://somewhere/riskloop",
+        "riskloop.sqlite",
+        "",
+        "sqlite:///relative.sqlite",
+        "sqlite://",
+        "sqlite://s3cret@somewhere/riskloop.sqlite",
+        "sqlite+aiosqlite:////riskloop.sqlite",
+        "postgresql://somebody:s3@cret@127.0.0.1:1/riskloop",
+        "postgresql://somebody:s3cret@127.0.0.1:port/riskloop",
+    ],
+)
 def test_an_address_of_no_store_is_refused_without_repeating_it(url: str) -> None:
-    with pytest.raises(StoreError, match="RISKLOOP_STORE_URL is not the address of a store we know"):
+    with pytest.raises(StoreError, match="RISKLOOP_STORE_URL is not the address of a store we know") as error:
         open_store(url)
+    assert "cret" not in str(error.value)
 
 
 def test_a_store_that_is_held_too_long_says_so(

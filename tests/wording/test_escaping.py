@@ -88,7 +88,11 @@ def test_cut_markdown_is_short_enough_and_its_fences_are_closed(text: str, limit
         ("fixes #12", f"f{INERT}ixes #{INERT}12"),
         ("Closes: acme/sdk#7", f"C{INERT}loses: acme/sdk#{INERT}7"),
         ("resolved GH-3", f"r{INERT}esolved GH{INERT}-3"),
-        ("close https://github.com/a/b/issues/1", f"c{INERT}lose https://github.com/a/b/issues/1"),
+        (
+            "close https://github.com/a/b/issues/1",
+            f"c{INERT}lose https://github.com/a/b/issues/{INERT}1",
+        ),
+        ("see github.com/a/b/pull/12/files", f"see github.com/a/b/pull/{INERT}12/files"),
         ("it fixes nothing", "it fixes nothing"),
         ("/close\n  /approve\n> /lgtm\na/b", f"{INERT}/close\n  {INERT}/approve\n> {INERT}/lgtm\na/b"),
         ("<!-- riskloop:1 -->", f"<{INERT}!-- riskloop:1 -->"),

@@ -210,9 +210,7 @@ def _stands(concern: Concern, assessment: Assessment) -> bool:
 
 def _long_enough(case: Case) -> Streaks:
     streaks, after = case.streaks, case.mitigation.after
-    return replace(
-        streaks, breached=max(streaks.breached, after), unknown=max(streaks.unknown, BLIND_AFTER)
-    )
+    return replace(streaks, breached=max(streaks.breached, after), unknown=max(streaks.unknown, BLIND_AFTER))
 
 
 def _has_moved(known: Collection[Route], heard: Collection[Route]) -> bool:

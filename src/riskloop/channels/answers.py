@@ -15,6 +15,7 @@ from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 
 from riskloop.errors import Ambiguous, GaveUp, TryAgain, Undelivered
+from riskloop.wording.escaping import visible
 
 LOST = (OSError, http.client.HTTPException)
 """What both SDKs let through when no answer came: requests' and urllib's exceptions are among these."""
@@ -110,10 +111,10 @@ ANSWERS: Mapping[str, Row] = {
         Outcome.MEND, "says the channel is archived", "name another channel in the register"
     ),
     "message_not_found": Row(
-        Outcome.MEND, "no longer has the message", "it was deleted: the next one opens anew"
+        Outcome.MEND, "no longer has the message", "it was deleted: the next incident has a new one"
     ),
     "thread_not_found": Row(
-        Outcome.MEND, "no longer has the thread", "it was deleted: the next one opens anew"
+        Outcome.MEND, "no longer has the thread", "it was deleted: the next incident has a new one"
     ),
     "cant_update_message": Row(
         Outcome.MEND, "says the message is not ours to edit", "use the token it was sent with"
@@ -139,11 +140,12 @@ def refused(row: str, *, service: str, doing: str, said: str = "", after: float 
         row: the row's name.
         service: who answered, `GitHub`.
         doing: what we were at, `opening an issue in acme/sdk`.
-        said: a few of the service's own words, where they help; shown on one line, at most 200 characters.
+        said: a few of the service's own words, where they help; shown on one line, at most 200 characters,
+            what cannot be seen spelled out.
         after: seconds the other side asked us to wait, if it said.
     """
     meaning = ANSWERS[row]
-    quoted = " ".join(said.split())[:200]
+    quoted = visible(" ".join(said.split())[:200])
     what = f"{doing}: {service} {meaning.words}" + (f" ({quoted})" if quoted else "")
     match meaning.outcome:
         case Outcome.WAIT:

@@ -190,12 +190,22 @@ class GitHub:
         issue: Mapping[str, Any] = self._call(
             "GET", path, doing=f"reading {_name(parcel, posting)}", expect="number"
         )
-        if str(issue["number"]) != posting.reference:
+        if str(issue["number"]) != posting.reference or self._is_elsewhere(issue, parcel.target):
             raise GaveUp(
                 f"{_name(parcel, posting)} was transferred to {issue.get('html_url', 'another repository')}",
                 remedy="transfer it back, or follow it there by hand",
             )
         return issue
+
+    def _is_elsewhere(self, issue: Mapping[str, Any], repository: str) -> bool:
+        """Say whether an issue stands in another repository; one that was only renamed is the same."""
+        where = "/".join(str(issue.get("repository_url") or repository).rsplit("/", 2)[-2:]).lower()
+        if where == repository.lower():
+            return False
+        named = self._call("GET", self._place(repository), doing=f"reading {repository}", expect="full_name")[
+            "full_name"
+        ]
+        return where != str(named).lower()
 
     def _edit(self, parcel: Parcel, posting: Posting, issue: Mapping[str, Any]) -> Mapping[str, Any]:
         """Bring title, body and labels up to date; people's labels and a closing by hand are kept."""

@@ -257,12 +257,28 @@ class SlackWebhook:
         if found is not None or (parcel.posting is not None and parcel.facts.change is Change.UPDATED):
             return posting
         message = wording.message(parcel.facts, issue_url=parcel.issue_url)
+        self._post(message.text, [dict(block) for block in message.blocks])
+        return posting
+
+    def send_test(self, target: str) -> Posting:
+        """Post a test message; where it appears the webhook decides, `target` is only what we call it."""
+        self._post(
+            "A test by `riskloop doctor --send-test`: riskloop can post here. No answer is needed.", []
+        )
+        return Posting(reference=target)
+
+    def find(self, parcel: Parcel) -> Posting | None:
+        """Find nothing: a webhook cannot look, which is why its messages may come twice."""
+        del parcel
+        return None
+
+    def _post(self, text: str, blocks: list[dict[str, Any]]) -> None:
+        said = {"type": "section", "text": {"type": "mrkdwn", "text": text}}
         lesser = {"type": "context", "elements": [{"type": "plain_text", "text": _LESSER}]}
-        blocks = [*(dict(block) for block in message.blocks), lesser]
         doing = "posting by the Slack webhook"
         try:
             answer = self._client.send(
-                text=message.text, blocks=blocks, unfurl_links=False, unfurl_media=False
+                text=text, blocks=[*(blocks or [said]), lesser], unfurl_links=False, unfurl_media=False
             )
         except LOST as error:
             raise refused(without_answer(error), service="Slack", doing=doing) from error
@@ -272,12 +288,6 @@ class SlackWebhook:
             raise refused(row, service="Slack", doing=doing, said=answer.body, after=wait_asked(headers))
         if answer.body != "ok":
             raise refused("garbled", service="Slack", doing=doing)
-        return posting
-
-    def find(self, parcel: Parcel) -> Posting | None:
-        """Find nothing: a webhook cannot look, which is why its messages may come twice."""
-        del parcel
-        return None
 
 
 _WRITES = frozenset({"chat.postMessage", "chat.update"})

@@ -7,7 +7,6 @@ import logging
 import os
 import sys
 from importlib.metadata import version
-from pathlib import Path
 
 from cyclopts import App, CycloptsError
 
@@ -66,7 +65,7 @@ def _open_closed_streams() -> None:
     """Let a stream that was closed before we began lead nowhere, so that no file of ours gets its number."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
 
 
 def _import_listed(words: list[str]) -> None:

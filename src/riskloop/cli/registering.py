@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from shlex import quote
 
 from riskloop import starting, tables
 from riskloop.cli.place import FINE, HERE, WRONG, Json, Place
@@ -19,7 +20,7 @@ def init(directory: Path = Path()) -> int:
         directory: the project's directory.
     """
     file = starting.write_first_register(directory.absolute(), kinds())
-    tables.say(f"wrote {file}; complete it, then: riskloop register check --register {file}")
+    tables.say(f"wrote {file}; complete it, then: riskloop register check --register {quote(str(file))}")
     return FINE
 
 

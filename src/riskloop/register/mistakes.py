@@ -67,8 +67,8 @@ def hint(word: str, known: Iterable[str], *, otherwise: str) -> str:
     known = tuple(known)
     meant = suggestion(word, known)
     if meant:
-        return f"did you mean '{meant}'?"
-    names = ", ".join(known[:_MOST_NAMES]) or "none"
+        return f"did you mean {shown(meant)}?"
+    names = ", ".join(name if name.isprintable() else shown(name) for name in known[:_MOST_NAMES]) or "none"
     return f"{otherwise} {names}" + (", …" if len(known) > _MOST_NAMES else "")
 
 

@@ -186,7 +186,7 @@ class RiskRow(Row):
         description="Who answers for it: a name from `owners`, or a list of them. "
         "The first is accountable and decides where it is heard; the others are told with them.",
     )
-    status: Literal["open", "mitigated", "accepted", "closed"] = Field(
+    status: Literal["open", "planned", "monitoring", "mitigated", "accepted", "closed"] = Field(
         default="open",
         description="What the team says of it. It is shown and changes nothing: "
         "to stop a mitigation, write `enabled: false` there.",

@@ -44,8 +44,9 @@ class Store:
 
     @property
     def address(self) -> str:
-        """The store's address for people, without its password."""
-        return self.engine.url.render_as_string(hide_password=True)
+        """The store's address for people, without its password, wherever that stands in it."""
+        url = self.engine.url.difference_update_query(("password", "sslpassword"))
+        return url.render_as_string(hide_password=True)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -138,7 +139,7 @@ class Store:
 
     def _make_file(self) -> None:
         file = self.engine.url.database
-        if file is None or file == ":memory:":
+        if file is None:
             return
         try:
             Path(file).parent.mkdir(parents=True, exist_ok=True)
@@ -167,23 +168,29 @@ def open_store(url: str) -> Store:
     """Open the store at a SQLAlchemy URL, `sqlite:///…` or `postgresql+psycopg://…`; connects lazily.
 
     Raises:
-        StoreError: the URL is not one, or names another database.
+        StoreError: the URL is not one, names another database, or a SQLite file by a relative path, which
+            would be another file for each process.
     """
     unknown = StoreError(
         "RISKLOOP_STORE_URL is not the address of a store we know",
-        remedy="give sqlite:///file or postgresql://user@host/database",
+        remedy="give sqlite:////absolute/file or postgresql://user:password@host/database, "
+        "with %40 for an @ in the password",
     )
     try:
         # An absolute path is taken as it stands: it may hold a `?`, which would end it in an address.
         path = url.removeprefix("sqlite:///")
         parsed = URL.create("sqlite", database=path) if path.startswith("/") else make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise unknown from None
-    backend = parsed.get_backend_name()
-    if backend not in {"sqlite", "postgresql"}:
-        raise unknown
-    if backend == "postgresql":
+    backend = parsed.drivername.partition("+")[0]
+    if backend == "sqlite":
+        file = (parsed.database or "").removeprefix("file:")
+        known = parsed.drivername == "sqlite" and Path(file).is_absolute()
+    else:
+        known = backend == "postgresql" and "@" not in (parsed.host or "")
         parsed = parsed.set(drivername="postgresql+psycopg")
+    if not known:
+        raise unknown
     engine = create_engine(parsed, pool_pre_ping=backend == "postgresql")
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
@@ -235,8 +242,8 @@ def _remedy(reason: str) -> str:
         "locked": "another program holds it; end that program's transaction",
         "no such table": "run: riskloop store upgrade",
         "does not exist": "run: riskloop store upgrade",
-        "not a database": "restore a backup, or move the file away: open issues and threads are found again",
-        "malformed": "restore a backup, or move the file away: open issues and threads are found again",
+        "not a database": "restore a backup, or move the file away: open incidents are then told anew",
+        "malformed": "restore a backup, or move the file away: open incidents are then told anew",
         "connection": "check that the database server runs and is reachable",
     }
     return next((remedy for sign, remedy in remedies.items() if sign in reason), "see riskloop doctor")

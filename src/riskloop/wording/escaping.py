@@ -1,8 +1,9 @@
 """Text from anywhere made safe to show: it may mention, close, hide or break out of nothing.
 
-On GitHub a mention (`@name`), a closing keyword (`fixes #1`), a reference (`#1`), an HTML comment and a bot's
-command (`/close` at the start of a line) act wherever they stand, some even inside a code block. Each is kept
-readable and made inert by a zero-width space. Characters that hide or reorder what is read are spelled out.
+On GitHub a mention (`@name`), a closing keyword (`fixes #1`), a reference (`#1`, an issue's address), an HTML
+comment and a bot's command (`/close` at the start of a line) act wherever they stand, some even inside a
+code block. Each is kept readable and made inert by a zero-width space. Characters that hide or reorder what
+is read are spelled out.
 """
 
 import re
@@ -19,6 +20,7 @@ _CLOSING = re.compile(
     re.IGNORECASE,
 )
 _REFERENCE = re.compile(r"#(?=\d)|\bGH(?=-\d)", re.IGNORECASE)
+_ADDRESSED = re.compile(r"/(?:issues|pull|discussions)/(?=\d)", re.IGNORECASE)
 _COMMAND = re.compile(r"^([ \t>]*)/", re.MULTILINE)
 _MARKDOWN = re.compile(r"([\\`*\[\]$~])|(?<!\w)(_)|(_)(?!\w)")
 _ENTITY = re.compile(r"&(?=#?\w+;)")
@@ -44,6 +46,7 @@ def inert(text: str) -> str:
     text = visible(text).replace("@", f"@{INERT}").replace("<!--", f"<{INERT}!--")
     text = _CLOSING.sub(lambda match: f"{match[0][0]}{INERT}{match[0][1:]}", text)
     text = _REFERENCE.sub(lambda match: f"{match[0]}{INERT}", text)
+    text = _ADDRESSED.sub(lambda match: f"{match[0]}{INERT}", text)
     return _COMMAND.sub(rf"\1{INERT}/", text)
 
 

@@ -16,6 +16,7 @@ _LONGEST_HUNK = 120
 _MOST_HUNKS = 2_000
 _IDENTITIES = ("id", "uuid", "key", "name", "path", "seq", "sequence", "index")
 _SHAPES = ("type", "event", "event_type", "kind", "action", "role")
+_NO_END = "\\ no line end at the end of the file"
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(9), *range(10, 32), 127)}
 
 
@@ -59,7 +60,8 @@ class Difference:
 
 def differ(before: Normal, after: Normal) -> Difference:
     """Describe how two versions differ; at most 2,000 hunks, each at most 120 lines."""
-    if before.records and after.records and before.form is after.form:
+    one_is_new = before.form is Form.JSONL and (before.records or after.records)
+    if before.form is after.form and ((before.records and after.records) or one_is_new):
         by_record = _differ_records(records_of(before), records_of(after))
         if by_record.hunks:
             return by_record
@@ -246,8 +248,13 @@ def visible(text: str) -> str:
     return cut.translate(_CONTROLS).encode("utf-8", "backslashreplace").decode()
 
 
+def _lines(text: str) -> list[str]:
+    *lines, last = text.split("\n")
+    return [*lines, last, _NO_END] if last else lines
+
+
 def _differ_lines(before: str, after: str) -> Difference:
-    old, new = before.split("\n"), after.split("\n")
+    old, new = _lines(before), _lines(after)
     removed = added = 0
     hunks: list[str] = []
     start = _common(old, new)

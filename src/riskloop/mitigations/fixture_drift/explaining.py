@@ -119,9 +119,10 @@ def _tell(finding: Finding, settings: Settings, folders: Folders) -> _Told:
     if old is None or new is None:
         return _Told(finding=finding, line=line, difference=Difference(summary="compared byte by byte"))
     if before is None or after is None:
-        difference = (
-            Difference(summary="made by one of two runs only") if nondeterministic else differ(old, new)
-        )
+        # What is not there reads as an empty file of the other's form.
+        form = new.form if before is None else old.form
+        both = replace(old, form=form), replace(new, form=form)
+        difference = Difference(summary="made by one of two runs only") if nondeterministic else differ(*both)
         return _Told(finding=finding, line=line, difference=difference)
     rules = suggest(old, new) if nondeterministic else ()
     return _Told(finding=finding, line=line, difference=differ(old, new), rules=rules)

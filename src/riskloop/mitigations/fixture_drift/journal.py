@@ -171,7 +171,9 @@ def finish_interrupted(root: int) -> Resumed:
     try:
         steps = _read_journal(stage)
         taken = [step for step in steps if _take(root, stage, step)]
-        os.fsync(root)
+        # Once for each folder, before the journal goes: until then the journal is what survives a power cut.
+        for folder in {above for step in steps for above in PurePosixPath(step.path).parents}:
+            _sync(root, folder.as_posix())
     except OSError as error:
         raise Unmeasurable(
             f"the fixtures are half adopted: {error.filename or 'a file'}: {error.strerror}",
@@ -180,7 +182,8 @@ def finish_interrupted(root: int) -> Resumed:
     finally:
         os.close(stage)
     _discard(root)
-    left = [step.path for step in steps if step not in taken]
+    done = frozenset(step.path for step in taken)
+    left = [step.path for step in steps if step.path not in done]
     notes = ["an adoption that was interrupted has been finished"] if taken else []
     notes += [f"{path} was changed by somebody during an adoption, and left as it is" for path in left]
     return Resumed(steps=tuple(taken), notes=tuple(notes))
@@ -253,12 +256,20 @@ def _take(root: int, stage: int, step: Step) -> bool:
             os.unlink(path.name, dir_fd=folder)
         else:
             os.rename(step.staged, path.name, src_dir_fd=stage, dst_dir_fd=folder)
-        os.fsync(folder)
     finally:
         os.close(folder)
     if step.after is None:
         _remove_empty(root, path.parent)
     return True
+
+
+def _sync(root: int, path: str) -> None:
+    with suppress(FileNotFoundError, NotADirectoryError):
+        descriptor = open_folder(root, path)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _remove_empty(root: int, folder: PurePosixPath) -> None:

@@ -15,6 +15,7 @@ LARGEST = 32 * 1024 * 1024
 DEEPEST = 90
 """Levels of the deepest JSON that is looked into; python-jsonpath descends 100."""
 _DROPPED = object()
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 class Form(StrEnum):
@@ -81,7 +82,7 @@ def normalise(path: str, content: bytes, rules: Sequence[Rule]) -> Normal:
 
 def canonical(value: Any) -> str:
     """Write a JSON value in the one way in which equal values are equal texts."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return _CANONICAL.encode(value)
 
 
 def apply(value: Any, rules: Sequence[Rule]) -> Any:

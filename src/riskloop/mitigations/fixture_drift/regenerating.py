@@ -14,6 +14,7 @@ from riskloop.mitigations.fixture_drift.comparing import Entry, is_fixture, read
 from riskloop.mitigations.fixture_drift.settings import Settings
 from riskloop.risks import Site
 
+_LIKE_A_SECRET = 6
 _OUTPUT = 16 * MEBIBYTE
 _LARGEST_FILE = 16 * 1024 * MEBIBYTE
 # POSIX time zones, which need no database; 13 hours and 45 minutes are east of every coast.
@@ -87,37 +88,62 @@ def regenerated(settings: Settings, site: Site, *, golden: Mapping[str, Entry]) 
     """
     origin = find_origin(site)
     with scratch(site.state, "fixtures") as room:
-        folders: list[Path] = []
-        notes: list[str] = []
-        for name, place, zone, seed in _RUNS:
-            top = room / name / place
-            top.mkdir(parents=True)
-            notes = _copy_project(settings, site, origin, top)
-            project = top / origin.below
-            folder = project / settings.directory
-            variables = {"TZ": zone, "PYTHONHASHSEED": seed, "GIT_CEILING_DIRECTORIES": str(top.parent)}
-            folder.mkdir(parents=True, exist_ok=True)
-            if not folder.resolve().is_relative_to(project.resolve()):
-                raise Unmeasurable(
-                    f"{settings.directory} leads out of the project", remedy="name the real folder"
-                )
-            _regenerate(settings, project, room / name, variables)
-            folders.append(folder)
-        fresh = read_fixtures(folders[0], settings, known=golden)
-        again = read_fixtures(folders[1], settings, known=fresh)
-        if not fresh:
+        try:
+            made = _run_twice(settings, site, origin, room, golden)
+        except Unmeasurable as error:
+            # Where our copies stood is of no use to the reader, and different each time.
+            raise Unmeasurable(_without_places(error.what, room), remedy=error.remedy) from error
+        yield made
+
+
+def _run_twice(
+    settings: Settings, site: Site, origin: Origin, room: Path, golden: Mapping[str, Entry]
+) -> Regenerated:
+    folders: list[Path] = []
+    notes: list[str] = []
+    for name, place, zone, seed in _RUNS:
+        top = room / name / place
+        top.mkdir(parents=True)
+        notes = _copy_project(settings, site, origin, top)
+        project = top / origin.below
+        folder = project / settings.directory
+        variables = {"TZ": zone, "PYTHONHASHSEED": seed, "GIT_CEILING_DIRECTORIES": str(top.parent)}
+        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.resolve().is_relative_to(project.resolve()):
             raise Unmeasurable(
-                f"{' '.join(settings.regenerate)} wrote nothing into {settings.directory}",
+                f"{settings.directory} leads out of the project", remedy="name the real folder"
+            )
+        _regenerate(settings, project, room / name, variables)
+        if folder.is_symlink() or not folder.is_dir():
+            raise Unmeasurable(
+                f"{_command(settings)} left no folder {settings.directory}",
                 remedy="see that it writes below the folder it is started in",
             )
-        yield Regenerated(
-            origin=origin,
-            folder=folders[0],
-            other=folders[1],
-            fresh=fresh,
-            again=again,
-            notes=tuple(notes),
+        folders.append(folder)
+    fresh = read_fixtures(folders[0], settings, known=golden)
+    if not fresh:
+        raise Unmeasurable(
+            f"{_command(settings)} wrote nothing into {settings.directory}",
+            remedy="see that it writes below the folder it is started in",
         )
+    return Regenerated(
+        origin=origin,
+        folder=folders[0],
+        other=folders[1],
+        fresh=fresh,
+        again=read_fixtures(folders[1], settings, known=fresh),
+        notes=tuple(notes),
+    )
+
+
+def _command(settings: Settings) -> str:
+    return " ".join(settings.regenerate)
+
+
+def _without_places(text: str, room: Path) -> str:
+    for name, place, _, _ in _RUNS:
+        text = text.replace(str(room / name / place), ".")
+    return text.replace(str(room), "scratch")
 
 
 def _copy_project(settings: Settings, site: Site, origin: Origin, top: Path) -> list[str]:
@@ -147,10 +173,9 @@ def committed_fixtures(settings: Settings, site: Site, origin: Origin) -> dict[s
 
 def _is_golden(settings: Settings, origin: Origin, path: str) -> bool:
     """Say whether a file of the commit is a fixture."""
-    place = PurePosixPath(origin.below) / settings.directory
-    folder = place.as_posix().removeprefix(".")
-    below = path.removeprefix(f"{folder}/") if folder else path
-    return (not folder or below != path) and is_fixture(settings, below)
+    folder = PurePosixPath(origin.below) / settings.directory
+    inside = PurePosixPath(path)
+    return inside.is_relative_to(folder) and is_fixture(settings, inside.relative_to(folder).as_posix())
 
 
 def _stays_behind(settings: Settings, site: Site, folder: Path, path: str) -> bool:
@@ -193,6 +218,9 @@ def _run(settings: Settings, argv: list[str], project: Path, environment: dict[s
         file_limit=_LARGEST_FILE,
     )
     if not finished.succeeded:
-        # Where our copy stood is of no use to the reader, and different each time.
-        account = finished.account().replace(str(project), ".")
+        account = finished.account()
+        for name in settings.environment:
+            # What was let through may be a secret, and this goes into an issue.
+            if len(value := environment.get(name, "")) >= _LIKE_A_SECRET:
+                account = account.replace(value, f"${name}")
         raise Unmeasurable(f"the fixtures cannot be made anew: {account}")
