@@ -143,6 +143,14 @@ def test_the_same_numbers_with_another_difference_are_what_is_shown_next(tmp_pat
     assert (project.folder / "fixtures" / "a.txt").read_text(encoding="utf-8") == "three\n"
 
 
+def test_what_nobody_was_shown_is_not_adopted(tmp_path: Path) -> None:
+    project = Project(tmp_path / "paper")
+    with open_services(project.settings) as services:
+        with pytest.raises(Refused, match="nobody was shown"):
+            project.adopt(services)
+        assert recorded(services) == []
+
+
 @pytest.mark.parametrize(("who", "why"), [("", "because"), ("Mia", "  ")])
 def test_a_decision_without_a_name_or_a_reason_is_refused(tmp_path: Path, who: str, why: str) -> None:
     project = Project(tmp_path / "paper")

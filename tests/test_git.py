@@ -152,6 +152,17 @@ def test_links_that_lead_out_become_text_and_submodules_empty_folders(
     assert list((to / "vendor" / "module").iterdir()) == []
 
 
+def test_what_is_to_be_left_out_of_an_export_is(git: Git, top: Path, mirror: Mirror, tmp_path: Path) -> None:
+    head = commit(git, top, file="one", other="two")
+    mirror.fetch_head()
+    some, none = tmp_path / "some", tmp_path / "none"
+    for to in (some, none):
+        to.mkdir()
+    mirror.export(head, some, skip=lambda path: path == "file")
+    mirror.export(head, none, skip=lambda _: True)
+    assert [path.name for path in (*some.iterdir(), *none.iterdir())] == ["other"]
+
+
 def test_odd_names_and_executables_survive_an_export(
     git: Git, top: Path, mirror: Mirror, tmp_path: Path
 ) -> None:

@@ -132,3 +132,10 @@ def test_a_number_of_seconds_that_is_none_is_refused(value: str) -> None:
 def test_allowed_roots_are_separated_as_paths_are() -> None:
     settings: Settings = read_settings({"RISKLOOP_ALLOWED_ROOTS": "/data:/srv/files"})
     assert settings.allowed_roots == (Path("/data"), Path("/srv/files"))
+
+
+def test_git_is_at_an_address_without_credentials_or_in_a_directory() -> None:
+    assert read_settings({"RISKLOOP_GITHUB_GIT_URL": "/srv/git/"}).github_git_url == "/srv/git"
+    with pytest.raises(Refused) as refused:
+        read_settings({"RISKLOOP_GITHUB_GIT_URL": "https://me:hunter2@git.example.org"})
+    assert "hunter2" not in str(refused.value)

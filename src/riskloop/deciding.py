@@ -47,6 +47,12 @@ def adopt_fixtures(
     with services.store.writing() as connection:
         incident = history.open_incidents(connection, mitigation.id).get(Concern.BREACH)
         shown = incident.fingerprint if incident else history.last_fingerprint(connection, mitigation.id)
+        if shown is None:
+            raise Refused(
+                f"nobody was shown yet what {mitigation.id} would adopt",
+                rule="never-shown",
+                remedy=f"run it first: riskloop run {mitigation.id}",
+            )
         decision = history.add_decision(
             connection, "adopt", mitigation=mitigation.id, who=who, why=why, at=place.now
         )

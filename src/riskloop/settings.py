@@ -26,7 +26,8 @@ class Settings:
         store_url: a SQLAlchemy URL of the store (secret); SQLite in the state directory if not given.
         github_token: a token with metadata read and issues write (secret).
         github_url: the API's base address; another for GitHub Enterprise.
-        github_git_url: where git of those repositories is; derived from `github_url` if not given.
+        github_git_url: where git of those repositories is, https or an absolute path; derived from
+            `github_url` if not given.
         slack_tokens: bot tokens by workspace (secret): `RISKLOOP_SLACK_TOKEN` is the workspace "",
             `RISKLOOP_SLACK_TOKEN_ACME` the workspace "acme".
         slack_webhook_url: an incoming webhook (secret), for workspaces without a bot token.
@@ -89,7 +90,7 @@ def read_settings(
         store_url=store_url,
         github_token=_token(environment, "GITHUB_TOKEN"),
         github_url=_address(environment, "GITHUB_URL", "https://api.github.com"),
-        github_git_url=environment.get("RISKLOOP_GITHUB_GIT_URL", "").rstrip("/"),
+        github_git_url=_git_address(environment),
         slack_tokens=tokens,
         slack_webhook_url=_webhook(environment, "SLACK_WEBHOOK_URL"),
         slack_url=_address(environment, "SLACK_URL", "https://slack.com/api") + "/",
@@ -153,6 +154,12 @@ def _address(environment: Mapping[str, str], name: str, default: str = "") -> st
             remedy="write it as https://host or http://host:4200",
         )
     return value
+
+
+def _git_address(environment: Mapping[str, str]) -> str:
+    """Read where git is; a directory of repositories will do as well."""
+    place = environment.get(f"{PREFIX}GITHUB_GIT_URL", "")
+    return place.rstrip("/") if place.startswith("/") else _address(environment, "GITHUB_GIT_URL")
 
 
 def _seconds(environment: Mapping[str, str], name: str, default: float, *, most: int) -> float:

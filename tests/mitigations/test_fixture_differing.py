@@ -59,13 +59,11 @@ def test_a_change_deep_in_a_document_is_named_by_its_path() -> None:
 
 
 def test_json_that_differs_in_white_space_only_is_shown_by_line() -> None:
-    assert difference(b'{"a":1}\n', b'{"a": 1}\n', name="a.json") == [
-        '@@ -1,2 +1,2 @@\n-{"a":1}\n+{"a": 1}\n '
-    ]
+    assert difference(b'{"a":1}\n', b'{"a": 1}\n', name="a.json") == ['@@ -1 +1 @@\n-{"a":1}\n+{"a": 1}']
 
 
 def test_text_is_shown_as_a_unified_diff_and_line_ends_are_visible() -> None:
-    assert difference(b"a\nb\n", b"a\r\nb\n", name="a.txt") == ["@@ -1,3 +1,3 @@\n-a\n+a\\x0d\n b\n "]
+    assert difference(b"a\nb\n", b"a\r\nb\n", name="a.txt") == ["@@ -1,2 +1,2 @@\n-a\n+a\\x0d\n b"]
 
 
 def test_a_text_that_was_not_there_begins_at_its_first_line_and_a_missing_line_end_is_told() -> None:

@@ -84,6 +84,7 @@ def test_cut_markdown_is_short_enough_and_its_fences_are_closed(text: str, limit
 @pytest.mark.parametrize(
     ("text", "inert"),
     [
+        ("@@ -1 +1,2 @@ @@octocat", f"@@ -1 +1,2 @@ @@{INERT}octocat"),
         ("thanks @octocat and @acme/qa", f"thanks @{INERT}octocat and @{INERT}acme/qa"),
         ("fixes #12", f"f{INERT}ixes #{INERT}12"),
         ("Closes: acme/sdk#7", f"C{INERT}loses: acme/sdk#{INERT}7"),

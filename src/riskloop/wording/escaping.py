@@ -15,6 +15,8 @@ _HIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
     "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]",
 )
+# Not before a space or another one: the `@@` of a diff names nobody, and is coloured only as it is.
+_MENTION = re.compile(r"@(?![@\s]|$)")
 _CLOSING = re.compile(
     r"\b(close[sd]?|fix(?:e[sd])?|resolve[sd]?)(?=[\s:]+(?:#|GH-\d|https?://|[\w.-]+/[\w.-]+#))",
     re.IGNORECASE,
@@ -43,7 +45,7 @@ def visible(text: str) -> str:
 
 def inert(text: str) -> str:
     """Let nothing in a text act on GitHub: mentions, closing keywords, references, comments, commands."""
-    text = visible(text).replace("@", f"@{INERT}").replace("<!--", f"<{INERT}!--")
+    text = _MENTION.sub(f"@{INERT}", visible(text)).replace("<!--", f"<{INERT}!--")
     text = _CLOSING.sub(lambda match: f"{match[0][0]}{INERT}{match[0][1:]}", text)
     text = _REFERENCE.sub(lambda match: f"{match[0]}{INERT}", text)
     text = _ADDRESSED.sub(lambda match: f"{match[0]}{INERT}", text)
