@@ -32,7 +32,7 @@ test: develop .cache/plain/.installed
 	$(BIN)/pytest -m "not soak" $(ARGS)
 
 test-fast: develop
-	$(BIN)/pytest -m "not soak and not server" $(ARGS)
+	$(BIN)/pytest -n auto -m "not soak and not server" $(ARGS)
 
 soak: develop
 	$(BIN)/pytest -m soak --timeout 3600 $(ARGS)

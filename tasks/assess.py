@@ -7,6 +7,7 @@ from prefect.cache_policies import NO_CACHE
 
 from riskloop import assessing
 from riskloop.assessing import Assessed, judge
+from riskloop.deciding import Adopted
 from riskloop.measurements import Look
 from riskloop.register import Register
 from riskloop.risks import Mitigation
@@ -22,15 +23,13 @@ def assess(
     looks: Sequence[Look],
     *,
     dry_run: bool = False,
-    phase: str = "look",
-    because: str = "",
+    adopted: Adopted | None = None,
 ) -> list[Assessed]:
     """Judge each look and store what follows; stored once, however often the task is retried.
 
     Args:
         dry_run: judge, and store nothing.
-        phase: `look`, or `after` for the look after something was done about it.
-        because: what a person decided that led to this run.
+        adopted: what a person decided before this look, to be told with what it resolves.
 
     Raises:
         StoreError: the store cannot be written; looks already stored stay stored.
@@ -40,7 +39,7 @@ def assess(
         return [judge(mitigation, look) for mitigation, look in looked]
     log = get_run_logger()
     with open_services(read_settings()) as services:
-        at = occasion(services, register, phase=phase, because=because)
+        at = occasion(services, register, adopted=adopted)
         assessed = list(assessing.assess(services.store, looked, at))
     for one in assessed:
         for incident, transition in one.transitions:

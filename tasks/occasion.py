@@ -9,6 +9,7 @@ from prefect.client.schemas.sorting import DeploymentSort
 from prefect.utilities.urls import url_for
 
 from riskloop.assessing import Occasion
+from riskloop.deciding import Adopted
 from riskloop.notifications import Links
 from riskloop.project import now
 from riskloop.register import Register
@@ -17,12 +18,11 @@ from riskloop.services import Services
 _INSTALLATION = "riskloop:"
 
 
-def occasion(services: Services, register: Register, *, phase: str = "look", because: str = "") -> Occasion:
+def occasion(services: Services, register: Register, *, adopted: Adopted | None = None) -> Occasion:
     """Describe the flow run at work.
 
     Args:
-        phase: `look`, or `after` for the look after something was done about it.
-        because: what a person decided that led to this run.
+        adopted: what a person decided before the look, and what was done.
     """
     return Occasion(
         project=register.project,
@@ -32,8 +32,9 @@ def occasion(services: Services, register: Register, *, phase: str = "look", bec
         links=_links(runtime.flow_run.tags),
         evidence=services.settings.state / "evidence",
         now=now(),
-        phase=phase,
-        because=because,
+        phase="after" if adopted else "look",
+        because=adopted.says if adopted else "",
+        record=adopted.document if adopted else "",
     )
 
 

@@ -11,7 +11,7 @@ from riskloop.mitigations import fixture_drift
 from riskloop.mitigations.fixture_drift import Adoption
 from riskloop.project import now, site
 from riskloop.register import Register
-from riskloop.risks import Mitigation, Site
+from riskloop.risks import Mitigation
 from riskloop.services import Services
 from riskloop.settings import Settings
 from riskloop.speaking import open_github
@@ -22,9 +22,16 @@ _changes = TypeAdapter(dict[str, object])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adopted:
-    """What adopting came to: in words, and the pull request's address where it became one."""
+    """What adopting came to.
+
+    Args:
+        says: in words.
+        document: the adopted difference documented, as the project's own form asks or in ours; Markdown.
+        url: the pull request, where it became one.
+    """
 
     says: str
+    document: str
     url: str = ""
 
 
@@ -60,7 +67,8 @@ def adopt_fixtures(
     adoption = fixture_drift.adopt(
         mitigation.settings, place, expected=shown, to_branch=to_branch, who=who, reason=why
     )
-    url = _propose(services, place, mitigation, adoption, who=who, why=why) if adoption.branch else ""
+    document = fixture_drift.document(mitigation.settings, place, adoption, who=who, reason=why)
+    url = _propose(services, mitigation, adoption, document) if adoption.branch else ""
     details = {
         "fingerprint": adoption.fingerprint,
         "files": adoption.files,
@@ -68,6 +76,7 @@ def adopt_fixtures(
         "not_adopted": adoption.not_adopted,
         "replaced": str(adoption.replaced or ""),
         "pull_request": url,
+        "document": document,
     }
     with services.store.writing() as connection:
         history.complete_decision(
@@ -75,12 +84,11 @@ def adopt_fixtures(
         )
     count = len(adoption.files)
     words = "1 fixture" if count == 1 else f"{count} fixtures"
-    return Adopted(says=f"{words} {'proposed' if url else 'adopted'} by {who}: {why}", url=url)
+    says = f"{words} {'proposed' if url else 'adopted'} by {who}: {why}"
+    return Adopted(says=says, document=document, url=url)
 
 
-def _propose(
-    services: Services, place: Site, mitigation: Mitigation, adoption: Adoption, *, who: str, why: str
-) -> str:
+def _propose(services: Services, mitigation: Mitigation, adoption: Adoption, document: str) -> str:
     """Push the branch, and have its one pull request."""
     repository = mitigation.risk.owners[0].repository
     github, token = open_github(services), services.settings.github_token
@@ -97,7 +105,7 @@ def _propose(
         repository,
         adoption.branch.branch,
         title=f"Adopt the fixtures of {mitigation.settings.directory}",
-        body=fixture_drift.document(mitigation.settings, place, adoption, who=who, reason=why),
+        body=document,
     )
     return posting.url
 

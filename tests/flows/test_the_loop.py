@@ -44,6 +44,9 @@ def test_adopting_closes_both_with_the_name_and_the_reason(team: Team) -> None:
     assert team.told() == (["closed"], 1, 1, 1)
     for said in (*team.comments(), *team.replies()):
         assert "adopted by Ada: SDK 2 says 2" in said
+    (issue,) = team.rig.issues(team.repository)
+    assert "What was done about it" in issue["body"]
+    assert "SDK 2 says 2" in issue["body"].split("What was done about it")[1]
     written = team.writes()
     assert team.look().name == "Completed"
     assert team.writes() == written

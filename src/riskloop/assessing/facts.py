@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import orjson
 
-from riskloop.incidents import Concern, Incident, Transition
-from riskloop.measurements import Look
+from riskloop.incidents import Change, Concern, Incident, Transition
+from riskloop.measurements import Look, Section
 from riskloop.notifications import Action, Facts, Links, Reach
 from riskloop.risks import Mitigation, Owner
 from riskloop.thresholds import Assessment, Verdict
@@ -23,6 +23,7 @@ class Occasion:
         run: the run's identity: each look of it is stored once, however often it is repeated.
         phase: `look`, or `after` for the look after mitigating.
         because: what a person decided that led to this run, to be told with a resolution.
+        record: what was done about it, as Markdown, to be kept with a resolution; empty if nothing was.
         evidence: the directory for evidence files.
     """
 
@@ -35,6 +36,7 @@ class Occasion:
     now: datetime
     phase: str = "look"
     because: str = ""
+    record: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,9 @@ def facts_of_look(
     """
     risk, kind = mitigation.risk, mitigation.kind
     seen = look.observation.evidence if look.observation else None
+    sections = seen.sections if seen else ()
+    if occasion.record and told.transition.change is Change.RESOLVED:
+        sections = (Section(title="What was done about it", body=occasion.record), *sections)
     is_breach = told.incident.concern is Concern.BREACH
     return _facts(
         told,
@@ -76,7 +81,7 @@ def facts_of_look(
         kind_says=kind.says,
         readings=assessment.readings,
         summary=seen.summary if seen else assessment.reason,
-        sections=seen.sections if seen else (),
+        sections=sections,
         document=document,
         remedy=kind.remedy if is_breach else (),
         actions=_actions(mitigation, occasion.links) if is_breach else (),
