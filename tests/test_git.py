@@ -105,6 +105,19 @@ def test_a_shallow_repository_is_read(git: Git, top: Path, tmp_path: Path) -> No
     assert Mirror(state=tmp_path / "state", source=str(tmp_path / "shallow")).fetch_head() == head
 
 
+def test_a_partial_clone_is_read_again_and_again(git: Git, top: Path, tmp_path: Path) -> None:
+    commit(git, top, file="one")
+    head = commit(git, top, file="two")
+    git("config", "uploadpack.allowFilter", "true")
+    partial = tmp_path / "partial"
+    git("clone", "--quiet", "--filter=blob:none", f"file://{top}", str(partial))
+    mirror = Mirror(state=tmp_path / "state", source=str(partial))
+    assert mirror.fetch_head() == head
+    assert mirror.fetch_head() == head
+    export(mirror, tmp_path / "to")
+    assert (tmp_path / "to" / "file").read_text() == "two"
+
+
 def test_nothing_a_hostile_working_copy_configures_is_run(
     git: Git, top: Path, mirror: Mirror, tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ from riskloop.files import locked, read_file, remove_tree, scratch, stays_inside
 
 HEAD = "refs/riskloop/head"
 _TIMEOUT = 600.0
+_NO_HEAD = b"couldn't find remote ref HEAD"
 _LISTING_LIMIT = 256 * MEBIBYTE
 _NETWORK = (
     "https_proxy",
@@ -72,16 +73,19 @@ class Mirror:
             if not fetched.succeeded and not self._sound():
                 remove_tree(self.path)
                 fetched = self._fetch()
+            if not fetched.succeeded and _NO_HEAD not in fetched.stderr:
+                # A partial clone lacks most of its history, and has all of its HEAD.
+                fetched = self._fetch("--depth=1")
             if not fetched.succeeded:
-                if b"couldn't find remote ref HEAD" in fetched.stderr:
+                if _NO_HEAD in fetched.stderr:
                     return None
                 raise Unmeasurable(f"{self.source} cannot be read by git: {fetched.account(lines=3)}")
             return self.git("rev-parse", "--verify", f"{HEAD}^{{commit}}").text().strip()
 
-    def _fetch(self) -> Finished:
+    def _fetch(self, *how: str) -> Finished:
         self._prepare()
         fetch = ("fetch", "--quiet", "--no-tags", "--update-shallow", "--no-write-fetch-head")
-        return self._run((*fetch, "--no-recurse-submodules", "--", self.source, f"+HEAD:{HEAD}"))
+        return self._run((*fetch, *how, "--no-recurse-submodules", "--", self.source, f"+HEAD:{HEAD}"))
 
     def _prepare(self) -> None:
         """Make the mirror if it is missing; remove the locks a killed run left, as we hold the only one."""
