@@ -23,6 +23,7 @@ from riskloop.store import history
 from riskloop.store.tables import decisions
 from tests.emulator.emulator import GITHUB_TOKEN
 from tests.emulator.rig import Rig
+from tests.papers import MAKE
 
 REGISTER = """
 project: Paper
@@ -42,12 +43,6 @@ risks:
         adopt: ADOPT
         thresholds:
           fixtures_changed: {warning: 1}
-"""
-MAKE = """
-from pathlib import Path
-
-Path("fixtures").mkdir(exist_ok=True)
-Path("fixtures/a.txt").write_text(Path("source.txt").read_text())
 """
 
 

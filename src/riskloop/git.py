@@ -29,14 +29,6 @@ _LINK, _SUBMODULE = "120000", "160000"
 _ATTRIBUTES = b"* -filter -text -eol -ident -working-tree-encoding -diff -merge -export-subst\n"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checkout:
-    """A working copy: its top folder, and the commit its HEAD was at when we looked."""
-
-    top: Path
-    commit: str
-
-
 def find_top(project: Path) -> Path | None:
     """Find the top folder of the working copy a folder is in; None if it is in none. Runs nothing."""
     return next((folder for folder in (project, *project.parents) if (folder / ".git").exists()), None)

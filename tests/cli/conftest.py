@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from riskloop.cli import main
+from tests.papers import MAKE
 
 REGISTER = """
 project: Paper
@@ -29,12 +30,6 @@ risks:
         regenerate: [python3, make.py]
         thresholds:
           fixtures_changed: {warning: 1}
-"""
-MAKE = """
-from pathlib import Path
-
-Path("fixtures").mkdir(exist_ok=True)
-Path("fixtures/a.txt").write_text(Path("source.txt").read_text())
 """
 
 

@@ -13,7 +13,6 @@ from riskloop.notifications import Facts
 from riskloop.store.tables import (
     decisions,
     incidents,
-    measurements,
     mitigations,
     observations,
     transitions,
@@ -194,21 +193,6 @@ def complete_decision(connection: Connection, number: int, *, details: str, at: 
     connection.execute(
         update(decisions).where(decisions.c.number == number).values(details=details, completed_at=at)
     )
-
-
-def readings_of(connection: Connection, mitigation: str) -> dict[str, float]:
-    """Read the measurements of a mitigation's newest successful look, by metric."""
-    newest = (
-        select(observations.c.number)
-        .where(observations.c.mitigation == mitigation, observations.c.verdict != Verdict.UNKNOWN)
-        .order_by(observations.c.at.desc(), observations.c.number.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    rows = connection.execute(
-        select(measurements.c.metric, measurements.c.value).where(measurements.c.observation == newest)
-    )
-    return {row.metric: row.value for row in rows}
 
 
 def _incident(row: RowMapping) -> Incident:
