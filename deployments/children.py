@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from riskloop.redaction import redacted
+
 _LOG_LIMIT = 5 * 1024 * 1024
 _KEPT, _SHOWN = 500, 200
 
@@ -124,8 +126,11 @@ class Child:
 
     def _keep(self, output: BinaryIO) -> None:
         written = _rotated(self.log)
-        for line in output:
-            self._tail.append(line.decode("utf-8", "replace").rstrip())
+        for raw in output:
+            # Once more, after its own loggers: it may also have printed, or died before they were prepared.
+            words = redacted(raw.decode("utf-8", "replace"))
+            line = words.encode()
+            self._tail.append(words.rstrip())
             if written > _LOG_LIMIT:
                 written = _rotated(self.log)
             # A full disk costs lines of a log, never the process that writes them.

@@ -26,6 +26,8 @@ from prefect.runner import Runner
 from deployments.lifeline import hold
 from deployments.offers import Offer, read_offers, slug
 from riskloop.errors import Refused, RiskloopError
+from riskloop.redaction import install
+from riskloop.settings import read_settings
 
 _AT_ONCE = 3
 _POLL_SECONDS = 3.0
@@ -215,6 +217,7 @@ def main() -> None:
     words: queue.Queue[str] = queue.Queue()
     hold(int(sys.argv[1]), int(sys.argv[2]), told=words.put)
     try:
+        install(read_settings())
         offers = read_offers(Path(order.deployments))
         chosen = [offer for offer in offers if not order.only or offer.name in order.only]
         for offer in chosen:

@@ -1,13 +1,16 @@
-"""What nobody has heard yet."""
+"""What nobody has heard yet, and what is due by the clock alone."""
 
 from prefect import flow
 
+from tasks.heartbeat import heartbeat, round_failed
 from tasks.notify import notify
 from tasks.register import register
+from tasks.remind import remind
 
 
-@flow(name="follow-up", timeout_seconds=600)
+@flow(name="follow-up", timeout_seconds=600, on_failure=[round_failed], on_crashed=[round_failed])
 def follow_up() -> None:
-    """Deliver what is still pending: after a crash, a rate limit, or while a channel was out of order."""
-    register()
+    """Deliver what is still pending, remind of what stands, end what is over, and say that we are alive."""
+    remind(register())
     notify()
+    heartbeat()

@@ -1,5 +1,7 @@
 """The channel that tells other automations: a Prefect event for each change of an incident."""
 
+from collections.abc import Iterable
+from datetime import datetime
 from uuid import NAMESPACE_URL, uuid5
 
 import httpx
@@ -7,7 +9,7 @@ from prefect import runtime
 from prefect.client.orchestration import get_client
 from prefect.events import Event, RelatedResource, Resource
 
-from riskloop.channels import Parcel
+from riskloop.channels import Kept, Parcel, Turn
 from riskloop.errors import GaveUp, TryAgain
 from riskloop.notifications import Posting
 
@@ -19,8 +21,9 @@ class PrefectEvents:
     comes from the delivery, and the server takes each id once: sending it again is safe.
     """
 
-    def send(self, parcel: Parcel, *, found: Posting | None = None) -> Posting:
+    def send(self, parcel: Parcel, *, turn: Turn, found: Posting | None = None) -> Posting:
         del found  # An event sent twice is one event.
+        turn()
         event = _event(parcel)
         try:
             # Prefect's own `emit_event` puts it in a queue of this process, and is silent if it gets lost.
@@ -41,6 +44,13 @@ class PrefectEvents:
     def find(self, parcel: Parcel) -> Posting | None:
         del parcel
         return None
+
+    def look_around(self, target: str, *, since: datetime | None) -> Iterable[Kept]:
+        del target, since
+        return ()
+
+    def prove(self, realm: str) -> None:
+        """Need no token of our own."""
 
 
 def _event(parcel: Parcel) -> Event:

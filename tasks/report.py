@@ -10,9 +10,10 @@ from prefect.utilities.urls import url_for
 from slugify import slugify
 
 from riskloop.assessing import Assessed
+from riskloop.redaction import without_secrets
 from riskloop.services import Services, open_services
 from riskloop.settings import read_settings
-from riskloop.store import history, outbox
+from riskloop.store import history, postings
 from riskloop.wording.artifact import page
 
 
@@ -29,13 +30,15 @@ def report(assessed: Sequence[Assessed], *, dry_run: bool = False) -> None:
     run_url = url_for("flow-run", runtime.flow_run.id) or ""
     for one in assessed:
         create_markdown_artifact(
-            page(
-                one.mitigation,
-                one.look,
-                one.assessment,
-                changes=_changes(one),
-                told=told[one.mitigation.id],
-                run_url=run_url,
+            without_secrets(
+                page(
+                    one.mitigation,
+                    one.look,
+                    one.assessment,
+                    changes=_changes(one),
+                    told=told[one.mitigation.id],
+                    run_url=run_url,
+                )
             ),
             key=None if dry_run else artifact_key(installation, one.mitigation.id),
             description=one.mitigation.id,
@@ -66,7 +69,7 @@ def _told(services: Services, assessed: Sequence[Assessed]) -> Mapping[str, tupl
             told[one.mitigation.id] = tuple(
                 posting.url or posting.reference
                 for incident in dict.fromkeys(ids)
-                for route, posting in outbox.list_postings(connection, incident).items()
+                for route, posting in postings.list_postings(connection, incident).items()
                 if route.channel != "events"
             )
     return told

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from riskloop.errors import Refused
-from riskloop.identity import read_identity
+from riskloop.identity import Accounts, read_identity
 
 
 def test_it_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
@@ -43,3 +43,15 @@ def test_a_directory_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "state").touch()
     with pytest.raises(Refused, match="cannot be made or written"):
         read_identity(tmp_path / "state")
+
+
+def test_accounts_are_remembered_once_and_apart_for_each_service(tmp_path: Path) -> None:
+    accounts = Accounts(tmp_path)
+    assert accounts.known("github") == frozenset()
+    for _ in range(2):
+        accounts.remember("github", "12")
+        accounts.remember("slack:acme", "U12")
+    accounts.remember("github", "34")
+    assert Accounts(tmp_path).known("github") == {"12", "34"}
+    assert Accounts(tmp_path).known("slack:acme") == {"U12"}
+    assert (tmp_path / "accounts").read_text().count("github 12\n") == 1

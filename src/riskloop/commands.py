@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from riskloop.errors import Unmeasurable
+from riskloop.redaction import redacted
 
 MEBIBYTE = 1024 * 1024
 _OURS = ("RISKLOOP_", "PREFECT_")
@@ -66,7 +67,8 @@ class Finished:
         """Say in words how it ended, with the last lines of its error stream (or else of its output)."""
         # No seconds: the same failure again must read the same, so that nobody is told of it twice.
         how = f"{self.command} {_outcome(self)}"
-        said = (self.stderr.strip() or self.stdout.strip()).decode("utf-8", "replace")
+        # Before lines are cut: half a secret is no longer known as one.
+        said = redacted((self.stderr.strip() or self.stdout.strip()).decode("utf-8", "replace"))
         last = [line[:400] for line in said.splitlines()[-lines:]]
         return "\n".join((f"{how}; the last it printed:", *last)) if last else f"{how}; it printed nothing"
 
@@ -261,5 +263,5 @@ def _outcome(finished: Finished) -> str:
 
 
 def _shown(argv: Sequence[str]) -> str:
-    words = " ".join(argv)
+    words = redacted(" ".join(argv))
     return words if len(words) <= 120 else f"{words[:117]}..."  # noqa: PLR2004 - a line of a message

@@ -10,11 +10,12 @@ from riskloop.incidents import Concern
 from riskloop.mitigations import fixture_drift
 from riskloop.mitigations.fixture_drift import Adoption
 from riskloop.project import now, site
+from riskloop.redaction import without_secrets
 from riskloop.register import Register
 from riskloop.risks import Mitigation
 from riskloop.services import Services
 from riskloop.settings import Settings
-from riskloop.speaking import open_github
+from riskloop.speaking import open_github, turn_for
 from riskloop.store import history
 
 _changes = TypeAdapter(dict[str, object])
@@ -67,7 +68,9 @@ def adopt_fixtures(
     adoption = fixture_drift.adopt(
         mitigation.settings, place, expected=shown, to_branch=to_branch, who=who, reason=why
     )
-    document = fixture_drift.document(mitigation.settings, place, adoption, who=who, reason=why)
+    document = without_secrets(
+        fixture_drift.document(mitigation.settings, place, adoption, who=who, reason=why)
+    )
     url = _propose(services, mitigation, adoption, document) if adoption.branch else ""
     details = {
         "fingerprint": adoption.fingerprint,
@@ -85,7 +88,7 @@ def adopt_fixtures(
     count = len(adoption.files)
     words = "1 fixture" if count == 1 else f"{count} fixtures"
     says = f"{words} {'proposed' if url else 'adopted'} by {who}: {why}"
-    return Adopted(says=says, document=document, url=url)
+    return Adopted(says=without_secrets(says), document=document, url=url)
 
 
 def _propose(services: Services, mitigation: Mitigation, adoption: Adoption, document: str) -> str:
@@ -106,6 +109,7 @@ def _propose(services: Services, mitigation: Mitigation, adoption: Adoption, doc
         adoption.branch.branch,
         title=f"Adopt the fixtures of {mitigation.settings.directory}",
         body=document,
+        turn=turn_for(services, "github", repository),
     )
     return posting.url
 

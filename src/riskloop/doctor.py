@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import httpx
 
@@ -14,7 +15,7 @@ from riskloop.register import Register
 from riskloop.risks import Owner
 from riskloop.services import Services, open_services
 from riskloop.settings import Settings
-from riskloop.speaking import open_github, open_slack, open_webhook
+from riskloop.speaking import open_github, open_slack, open_webhook, turn_for
 from riskloop.store import outbox
 
 _LEAST_FREE = 1 << 30
@@ -117,7 +118,14 @@ def _channels(services: Services, register: Register, *, send_test: bool) -> Ite
     if github := open_github(services):
         found = github.check(repositories)
         if send_test:
-            found += [_sent("GitHub", repository, github.send_test) for repository in repositories]
+            found += [
+                _sent(
+                    "GitHub",
+                    repository,
+                    partial(github.send_test, turn=turn_for(services, "github", repository)),
+                )
+                for repository in repositories
+            ]
     else:
         previewed = ", ".join(repositories) or "no repository"
         found = [
@@ -126,7 +134,10 @@ def _channels(services: Services, register: Register, *, send_test: bool) -> Ite
     if slack := open_slack(services):
         found += slack.check(places)
         if send_test:
-            found += [_sent("Slack", place, slack.send_test) for place in places]
+            found += [
+                _sent("Slack", place, partial(slack.send_test, turn=turn_for(services, "slack", place)))
+                for place in places
+            ]
     elif not webhook:
         previewed = ", ".join(places) or "no channel"
         found.append(
@@ -137,7 +148,8 @@ def _channels(services: Services, register: Register, *, send_test: bool) -> Ite
         says = f"by incoming webhook for {told}: messages can double, and are never updated"
         found.append(("Slack", True, says))
         if send_test:
-            found.append(_sent("Slack", "webhook", webhook.send_test))
+            turn = turn_for(services, "slack_webhook", "webhook")
+            found.append(_sent("Slack", "webhook", partial(webhook.send_test, turn=turn)))
     return [Check(name=name, ok=ok, says=says) for name, ok, says in found]
 
 

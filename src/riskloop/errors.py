@@ -8,6 +8,7 @@ RiskloopError
 └── Undelivered        a channel did not take a delivery
     ├── TryAgain       surely not applied: wait, then send again
     ├── Ambiguous      perhaps applied: look before sending again
+    ├── Gone           what was to be edited or answered is no longer there
     └── GaveUp         a person must mend the channel: dead letter
 """
 
@@ -94,6 +95,10 @@ class TryAgain(Undelivered):
 
 class Ambiguous(Undelivered):
     """Perhaps applied (lost answer, server error, timeout): look for it before sending again."""
+
+
+class Gone(Undelivered):
+    """The issue or message is no longer there: deleted, or moved away. What stands may be opened anew."""
 
 
 class GaveUp(Undelivered):

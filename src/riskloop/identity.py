@@ -23,6 +23,49 @@ class Identity:
     key: bytes = field(repr=False)
 
 
+class Accounts:
+    """The accounts we have written as, remembered in the state directory: a new token knows its old issues.
+
+    A file of lines, `github 1234567`; only ever added to.
+    """
+
+    def __init__(self, state: Path) -> None:
+        self._file = state / "accounts"
+
+    def known(self, service: str) -> frozenset[str]:
+        """List the accounts of one service (`github`, or `slack:<workspace>`)."""
+        pairs = (line.partition(" ") for line in self._lines())
+        return frozenset(account for name, _, account in pairs if name == service)
+
+    def remember(self, service: str, account: str) -> None:
+        """Add an account, if it is new.
+
+        Raises:
+            Refused: the state directory cannot be written.
+        """
+        line = f"{service} {account}"
+        if line in self._lines():
+            return
+        try:
+            descriptor = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.write(descriptor, f"{line}\n".encode())
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise Refused(
+                f"the account {line} cannot be remembered in {self._file} ({error.strerror})",
+                rule="identity",
+                remedy="give the user that runs riskloop the right to write that directory",
+            ) from error
+
+    def _lines(self) -> list[str]:
+        try:
+            return self._file.read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return []
+
+
 def read_identity(state: Path) -> Identity:
     """Read the installation's name and key, made at first sight; of two makers at once, one wins for both.
 

@@ -1,7 +1,7 @@
 """When an incident opens, worsens, eases and resolves: one pure function, and the streaks it reads."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from riskloop.thresholds import Assessment, Reading, Verdict
@@ -10,23 +10,43 @@ BLIND_AFTER = 2
 """Looks in a row that gave nothing before that is an incident of its own."""
 
 
+REMIND_AFTER = {Verdict.CRITICAL: timedelta(hours=24), Verdict.WARNING: timedelta(days=7)}
+"""How long an open incident may be silent before its owner is reminded of it."""
+
+
 class Concern(StrEnum):
-    """Why an incident exists: a threshold is passed, we could not look, or a review is due."""
+    """Why an incident exists: a threshold is passed, we could not look, a review is due, or many opened."""
 
     BREACH = "breach"
     BLIND = "blind"
     OVERDUE = "overdue"
+    FLOOD = "flood"
 
 
 class Change(StrEnum):
-    """What happened to an incident. `updated` is silent: new numbers under the same severity."""
+    """What happened to an incident, or to what it has become in a channel.
+
+    `updated` is silent: new numbers under the same severity. `muted`, `ending` and `unmuted` tell of an
+    acceptance or a silence: that it began, that it will end soon, and that it is over. `dismissed` and
+    `reopened` tell of an issue or a message that a person closed or took away while the incident stands.
+    """
 
     OPENED = "opened"
     WORSENED = "worsened"
     EASED = "eased"
     UPDATED = "updated"
     REMINDED = "reminded"
+    MUTED = "muted"
+    ENDING = "ending"
+    UNMUTED = "unmuted"
+    DISMISSED = "dismissed"
+    REOPENED = "reopened"
     RESOLVED = "resolved"
+
+    @property
+    def aloud(self) -> bool:
+        """Whether it is told in a comment and a reply of its own, not only by editing what is there."""
+        return self not in {Change.OPENED, Change.UPDATED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +55,8 @@ class Incident:
 
     Args:
         fingerprint: what the evidence it shows was found by, for a decision to be held against.
+        spoken_at: when it was last told of aloud; a reminder counts from then.
+        flood: the incident that told of this one together with many others; empty if none did.
     """
 
     id: str
@@ -46,6 +68,8 @@ class Incident:
     breaches: tuple[Reading, ...] = ()
     fingerprint: str = ""
     resolved_at: datetime | None = None
+    spoken_at: datetime | None = None
+    flood: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +134,20 @@ def next_transition(
             reason=f"{_names(incident.breaches)} back within the threshold",
         )
     return _still_breached(incident, assessment)
+
+
+def reminder(incident: Incident, *, now: datetime) -> Transition | None:
+    """Say whether its owner should hear again of an open incident that has been silent for too long."""
+    patience = REMIND_AFTER.get(incident.severity)
+    last = incident.spoken_at or incident.opened_at
+    if patience is None or now < last + patience:
+        return None
+    return Transition(
+        change=Change.REMINDED,
+        severity=incident.severity,
+        reason=incident.reason,
+        breaches=incident.breaches,
+    )
 
 
 def _still_breached(incident: Incident, assessment: Assessment) -> Transition | None:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from riskloop.errors import RiskloopError
 from riskloop.measurements import Look
+from riskloop.redaction import redacted
 from riskloop.risks import Mitigation, Site
 
 _log = logging.getLogger(__name__)
@@ -22,9 +23,9 @@ def look(mitigation: Mitigation, site: Site) -> Look:
     try:
         observation = mitigation.kind.measure(mitigation.settings, site)
     except RiskloopError as error:
-        return replace(nothing, reason=str(error))
+        return replace(nothing, reason=redacted(str(error)))
     except Exception as error:  # noqa: BLE001 - the one place that isolates a mitigation from the next
         _log.exception("%s: unexpected failure", mitigation.id)
-        words = f"unexpected {type(error).__name__}: {error}"
+        words = redacted(f"unexpected {type(error).__name__}: {error}")
         return replace(nothing, reason=words, failure=error)
     return replace(nothing, observation=observation)

@@ -1,11 +1,14 @@
 """Who hears of a change of an incident, where, and every fact they need: decided once, stored, sent later."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from urllib.parse import quote
 
 from riskloop.incidents import Change, Concern
 from riskloop.measurements import Section
+from riskloop.mutes import Mute
 from riskloop.risks import Owner
 from riskloop.thresholds import Reading, Verdict
 
@@ -48,6 +51,13 @@ class Route:
             return service, place
         return self.channel.removesuffix("_webhook"), self.target
 
+    @property
+    def realm(self) -> str:
+        """Whose token is used there, for one circuit: `github`, `slack:<workspace>`, else the channel."""
+        if self.channel == "slack":
+            return f"slack:{self.target.rpartition('/')[0]}"
+        return self.channel
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posting:
@@ -82,6 +92,8 @@ class Facts:
         document: the file of the whole evidence, below the state directory; empty if the sections say it all.
         remedy: what can be done, a sentence each.
         run_url: the flow run that found it, empty if there was none.
+        mute: the acceptance or silence that covers the incident; None if it is spoken of.
+        quiet: it is not told aloud: what stands in a channel is edited, and nothing new is opened or said.
     """
 
     project: str
@@ -109,6 +121,13 @@ class Facts:
     remedy: tuple[str, ...] = ()
     actions: tuple[Action, ...] = ()
     run_url: str = ""
+    mute: Mute | None = None
+    quiet: bool = False
+
+    @property
+    def aloud(self) -> bool:
+        """Whether a comment or a reply tells of it, beside the edit of what stands in a channel."""
+        return self.change.aloud and not self.quiet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +141,12 @@ class Links:
 
     run: str = ""
     forms: Mapping[str, str] = field(default_factory=dict)
+
+    def form(self, flow: str, parameters: Mapping[str, str]) -> str:
+        """Make the address of a flow's run form, filled in; empty if the flow is not offered."""
+        if flow not in self.forms:
+            return ""
+        return f"{self.forms[flow]}?parameters={quote(json.dumps(parameters, separators=(',', ':')))}"
 
 
 def routes(owners: tuple[Owner, ...], reach: Reach) -> tuple[Route, ...]:
@@ -143,6 +168,15 @@ def routes(owners: tuple[Owner, ...], reach: Reach) -> tuple[Route, ...]:
     if reach.events:
         found.append(Route(channel="events", target="prefect"))
     return tuple(found)
+
+
+def belongs(facts: Facts, route: Route) -> bool:
+    """Say whether a place is one of the accountable owner's, as the facts name it; an event has none."""
+    if route.channel == "events":
+        return True
+    accountable = facts.owners[0]
+    channel = accountable.channel
+    return route.place in {("github", accountable.repository), ("slack", channel.place if channel else None)}
 
 
 def _route(channel: str, target: str, *, reachable: bool) -> Route:

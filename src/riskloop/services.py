@@ -1,13 +1,14 @@
 """Puts the parts together: settings in; the register, the store and who we are out."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from riskloop.errors import RegisterError
 from riskloop.identity import Identity, read_identity
 from riskloop.mitigations import kinds
 from riskloop.notifications import Reach
+from riskloop.redaction import clean_errors, install
 from riskloop.register import Register, last_good
 from riskloop.settings import Settings
 from riskloop.store import Store, open_store
@@ -52,17 +53,17 @@ class Services:
 def open_services(settings: Settings) -> Iterator[Services]:
     """Open the store and say who we are; the store is brought up to date where it is our own SQLite file.
 
+    From here on nothing this process logs, and no error that leaves the block, holds one of our secrets.
+
     Raises:
         StoreError: the store cannot be used.
         Refused: the state directory cannot be used.
     """
     identity = read_identity(settings.state)
-    store = open_store(settings.store_url.get_secret_value())
-    try:
+    install(settings, key=identity.key)
+    with clean_errors(), closing(open_store(settings.store_url.get_secret_value())) as store:
         if store.on_sqlite:
             store.upgrade()
         else:
             store.require_current()
         yield Services(settings=settings, store=store, identity=identity)
-    finally:
-        store.close()

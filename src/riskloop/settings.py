@@ -32,6 +32,7 @@ class Settings:
             `RISKLOOP_SLACK_TOKEN_ACME` the workspace "acme".
         slack_webhook_url: an incoming webhook (secret), for workspaces without a bot token.
         slack_url: the API's base address.
+        heartbeat_url: what is pinged after each round of `follow_up` (secret), as healthchecks.io has it.
         ui_url: where people reach the Prefect UI, for links.
         prefect_api_url: a Prefect server shared with others, `http://host:4200/api`; our own if not given.
         allowed_roots: absolute directories outside the project that settings may name (`:` between them).
@@ -49,6 +50,7 @@ class Settings:
     slack_tokens: Mapping[str, SecretStr] = field(default_factory=dict)
     slack_webhook_url: SecretStr | None = None
     slack_url: str = "https://slack.com/api/"
+    heartbeat_url: SecretStr | None = None
     ui_url: str = ""
     prefect_api_url: str = ""
     allowed_roots: tuple[Path, ...] = ()
@@ -92,8 +94,9 @@ def read_settings(
         github_url=_address(environment, "GITHUB_URL", "https://api.github.com"),
         github_git_url=_git_address(environment),
         slack_tokens=tokens,
-        slack_webhook_url=_webhook(environment, "SLACK_WEBHOOK_URL"),
+        slack_webhook_url=_secret_address(environment, "SLACK_WEBHOOK_URL"),
         slack_url=_address(environment, "SLACK_URL", "https://slack.com/api") + "/",
+        heartbeat_url=_secret_address(environment, "HEARTBEAT_URL"),
         ui_url=_address(environment, "UI_URL"),
         prefect_api_url=_address(environment, "PREFECT_API_URL"),
         allowed_roots=tuple(Path(root) for root in roots.split(":") if root),
@@ -131,7 +134,7 @@ def _token(environment: Mapping[str, str], name: str) -> SecretStr | None:
     return token
 
 
-def _webhook(environment: Mapping[str, str], name: str) -> SecretStr | None:
+def _secret_address(environment: Mapping[str, str], name: str) -> SecretStr | None:
     url = _token(environment, name)
     if url:
         _address({PREFIX + name: url.get_secret_value()}, name)

@@ -6,13 +6,19 @@ import time
 from collections.abc import Mapping
 from datetime import timedelta
 
-from riskloop.channels import Channel
+from riskloop.channels import Channel, Turn
 from riskloop.channels.console import Console
 from riskloop.channels.github import GitHub
-from riskloop.channels.slack import Slack, SlackWebhook
-from riskloop.delivery import Postman
+from riskloop.channels.slack import Slack
+from riskloop.channels.slack_webhook import SlackWebhook
+from riskloop.delivery import PATIENCE_SECONDS, Postman
+from riskloop.errors import TryAgain
+from riskloop.identity import Accounts
 from riskloop.project import now
 from riskloop.services import Services
+from riskloop.settings import Settings
+from riskloop.store import budget
+from riskloop.store.budget import Budget
 
 
 def open_github(services: Services) -> GitHub | None:
@@ -21,7 +27,8 @@ def open_github(services: Services) -> GitHub | None:
     if settings.github_token is None:
         return None
     token = settings.github_token.get_secret_value()
-    return GitHub(token=token, url=settings.github_url, key=services.identity.key)
+    accounts = Accounts(settings.state)
+    return GitHub(token=token, url=settings.github_url, key=services.identity.key, accounts=accounts)
 
 
 def open_slack(services: Services) -> Slack | None:
@@ -30,7 +37,8 @@ def open_slack(services: Services) -> Slack | None:
     if not settings.slack_tokens:
         return None
     tokens = {name: token.get_secret_value() for name, token in settings.slack_tokens.items()}
-    return Slack(tokens=tokens, url=settings.slack_url, key=services.identity.key)
+    accounts = Accounts(settings.state)
+    return Slack(tokens=tokens, url=settings.slack_url, key=services.identity.key, accounts=accounts)
 
 
 def open_webhook(services: Services) -> SlackWebhook | None:
@@ -51,6 +59,47 @@ def open_channels(services: Services) -> dict[str, Channel]:
     return found
 
 
+def budgets(settings: Settings) -> dict[str, Budget]:
+    """Say how often each channel may be written to.
+
+    GitHub's documentation ("Best practices for using the REST API", "Rate limits") asks for a second between
+    writes, and allows 80 in a minute and 500 in an hour; an hour's cap of 400 leaves room for people. Slack
+    ("Rate limits") takes about one message a second in a channel.
+    """
+    gap = timedelta(seconds=settings.write_interval_seconds)
+    slack = Budget(gap=gap)
+    return {
+        "github": Budget(gap=gap, caps=((80, timedelta(minutes=1)), (400, timedelta(hours=1)))),
+        "slack": slack,
+        "slack_webhook": slack,
+    }
+
+
+def turn_for(services: Services, channel: str, target: str) -> Turn:
+    """Make what waits for the budget before a write that is no delivery: a test, a pull request.
+
+    Raises:
+        TryAgain: at the write, if the budget has no room for a minute.
+    """
+    allowed = budgets(services.settings)[channel]
+    place = channel if channel == "github" else f"{channel}:{target}"
+    patience = timedelta(seconds=PATIENCE_SECONDS)
+
+    def turn() -> None:
+        with services.store.writing() as connection:
+            wait = budget.take(connection, place, "", allowed, now=now(), patience=patience)
+        if wait > patience:
+            seconds = wait.total_seconds()
+            raise TryAgain(
+                f"the budget of writes to {place} allows no more for {seconds:.0f} s",
+                remedy="try again then",
+                after=seconds,
+            )
+        time.sleep(wait.total_seconds())
+
+    return turn
+
+
 def postman(services: Services, more: Mapping[str, Channel]) -> Postman:
     """Make the one who delivers, to all channels and `more` of them."""
     settings = services.settings
@@ -60,7 +109,7 @@ def postman(services: Services, more: Mapping[str, Channel]) -> Postman:
         identity=services.identity,
         worker=f"{socket.gethostname()}:{os.getpid()}",
         settle=timedelta(seconds=settings.settle_seconds),
-        interval=timedelta(seconds=settings.write_interval_seconds),
+        budgets=budgets(settings),
         clock=now,
         sleep=time.sleep,
     )

@@ -1,16 +1,19 @@
 """How every risk stands right now: read from the store and the register, changed by nothing."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from riskloop.assessing import SERVICE
 from riskloop.incidents import Concern, Incident
+from riskloop.mutes import Mute
 from riskloop.project import now
 from riskloop.register import Register
 from riskloop.risks import Mitigation
 from riskloop.services import Services
-from riskloop.store import history, outbox
+from riskloop.store import history, mutes, outbox
 from riskloop.store.history import Standing
+from riskloop.store.postings import list_postings
 from riskloop.tables import ago, table
 from riskloop.thresholds import Reading, Verdict
 
@@ -24,6 +27,7 @@ class Row:
         score: the risk's, from 1 to 12.
         readings: the breached metrics of the open incident.
         told: where the open incident can be read.
+        mutes: the acceptances and the silence that hold now.
     """
 
     mitigation: str
@@ -36,6 +40,7 @@ class Row:
     since: datetime | None
     readings: tuple[Reading, ...]
     told: tuple[str, ...]
+    mutes: tuple[Mute, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +77,8 @@ def read_status(services: Services, register: Register) -> Status:
     with services.store.reading() as connection:
         known = history.standings(connection)
         is_open = history.list_incidents(connection, resolved=False, limit=100_000)
-        told = {incident.id: outbox.list_postings(connection, incident.id) for incident in is_open}
+        told = {incident.id: list_postings(connection, incident.id) for incident in is_open}
+        held = mutes.holding(connection, [one.id for one in register.mitigations()], now=now())
         counts = outbox.count_deliveries(connection)
     by_subject: dict[str, list[Incident]] = {}
     for incident in is_open:
@@ -86,7 +92,13 @@ def read_status(services: Services, register: Register) -> Status:
         for incident, postings in told.items()
     }
     rows = [
-        _row(mitigation, known.get(mitigation.id), by_subject.get(mitigation.id, []), places)
+        _row(
+            mitigation,
+            known.get(mitigation.id),
+            by_subject.get(mitigation.id, []),
+            places,
+            held.get(mitigation.id, ()),
+        )
         for mitigation in register.mitigations()
     ]
     unwell = by_subject.get(SERVICE, [])
@@ -106,6 +118,7 @@ def _row(
     standing: Standing | None,
     incidents: list[Incident],
     places: dict[str, tuple[str, ...]],
+    held: Sequence[Mute],
 ) -> Row:
     breach = next((incident for incident in incidents if incident.concern is Concern.BREACH), None)
     oldest = min((incident.opened_at for incident in incidents), default=None)
@@ -120,6 +133,7 @@ def _row(
         since=oldest,
         readings=breach.breaches if breach else (),
         told=tuple(place for incident in incidents for place in places[incident.id]),
+        mutes=tuple(held),
     )
 
 
@@ -142,6 +156,9 @@ def describe(found: Status) -> str:
     for row in found.rows:
         if what := _what(row):
             lines += ["", f"{row.mitigation}: {what}", *(f"  told in {place}" for place in row.told)]
+            lines += (f"  {_muted(mute)}" for mute in row.mutes)
+        else:
+            lines += (f"\n{row.mitigation}: {_muted(mute)}" for mute in row.mutes)
     lines.append("")
     if found.service:
         lines.append(f"riskloop itself: {found.service}")
@@ -152,6 +169,10 @@ def describe(found: Status) -> str:
     if found.previews:
         lines.append(f"where a token is missing, what would be sent is written under {found.previews}")
     return "\n".join(lines).rstrip()
+
+
+def _muted(mute: Mute) -> str:
+    return f"{mute.muting} until {mute.until:%d %B %Y %H:%M} UTC by {mute.who}: {mute.why}"
 
 
 def _what(row: Row) -> str:

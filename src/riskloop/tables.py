@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from riskloop.errors import RiskloopError
+from riskloop.redaction import redacted, without_secrets
 
 _ENDLESS = 10_000
 _COLOURS = {
@@ -27,7 +28,8 @@ _COLOURS = {
 
 def print_json(value: Any) -> None:
     """Print dataclasses, dates and whatever JSON knows, indented, to stdout."""
-    _print(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    text = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
+    _print(without_secrets(text).encode())
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> str:
@@ -54,12 +56,12 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, emp
 
 def print_text(words: str) -> None:
     """Print text to stdout; what its encoding does not have is written as an escape."""
-    _print(f"{words}\n".encode(sys.stdout.encoding, "backslashreplace"))
+    _print(f"{without_secrets(words)}\n".encode(sys.stdout.encoding, "backslashreplace"))
 
 
 def say(words: str) -> None:
     """Say something to the person at the terminal, on stderr."""
-    sys.stderr.write(f"{words}\n")
+    sys.stderr.write(f"{redacted(words)}\n")
     sys.stderr.flush()
 
 

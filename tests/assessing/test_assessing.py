@@ -16,6 +16,7 @@ from riskloop.risks import Mitigation, Site
 from riskloop.store import Store, history, outbox
 from riskloop.store.tables import measurements
 from riskloop.thresholds import Verdict
+from tests.store.claiming import claim_next
 from tests.toys import LEAD, MITIGATION, QA, Clock, ToySettings
 
 LIVE = Reach(github=True, slack=frozenset([""]))
@@ -229,7 +230,7 @@ def test_the_service_speaks_at_once_and_once_and_ends_by_itself(bench: Bench) ->
 def test_the_facts_of_a_transition_are_kept_whole(bench: Bench) -> None:
     bench.look({"leaks": 2}, document="all of it")
     with bench.store.writing() as connection:
-        claim = outbox.claim(connection, channels={"github"}, worker="w", now=bench.clock())
+        claim = claim_next(connection, channels={"github"}, worker="w", now=bench.clock())
     assert claim is not None
     facts = claim.facts
     assert (facts.subject, facts.concern, facts.change) == ("toys.toy", Concern.BREACH, Change.OPENED)
@@ -244,8 +245,8 @@ def test_a_claim_belongs_to_one_worker_and_the_next_waits_its_turn(bench: Bench)
     bench.look({"leaks": 2})
     bench.look({"leaks": 20})
     with bench.store.writing() as connection:
-        first = outbox.claim(connection, channels={"github"}, worker="a", now=bench.clock())
-        second = outbox.claim(connection, channels={"github"}, worker="b", now=bench.clock())
+        first = claim_next(connection, channels={"github"}, worker="a", now=bench.clock())
+        second = claim_next(connection, channels={"github"}, worker="b", now=bench.clock())
     assert first is not None
     assert first.facts.change is Change.OPENED
     assert second is None, "the worsening waits until the opening has arrived"
@@ -254,9 +255,9 @@ def test_a_claim_belongs_to_one_worker_and_the_next_waits_its_turn(bench: Bench)
 def test_a_worker_whose_lease_ran_out_writes_nothing(bench: Bench) -> None:
     bench.look({"leaks": 2})
     with bench.store.writing() as connection:
-        slow = outbox.claim(connection, channels={"github"}, worker="slow", now=bench.clock())
+        slow = claim_next(connection, channels={"github"}, worker="slow", now=bench.clock())
         late = bench.clock() + outbox.LEASE + timedelta(seconds=1)
-        quick = outbox.claim(connection, channels={"github"}, worker="quick", now=late)
+        quick = claim_next(connection, channels={"github"}, worker="quick", now=late)
     assert slow is not None
     assert quick is not None
     assert quick.uncertain_since == bench.clock()

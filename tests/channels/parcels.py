@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from riskloop.channels import Parcel, Posting
-from riskloop.channels.markers import Marker
+from riskloop.channels.markers import Marker, about
 from riskloop.incidents import Change, Concern
 from riskloop.measurements import Section
 from riskloop.notifications import Action, Facts
@@ -69,7 +69,13 @@ def facts(change: Change = Change.OPENED, **changes: Any) -> Facts:
 
 
 def marker(delivery: str, *, incident: str = "inc1", key: bytes = KEY) -> str:
-    return Marker(installation="here", incident=incident, delivery=delivery).signed(key)
+    made = Marker(
+        installation="here",
+        incident=incident,
+        delivery=delivery,
+        about=about("stale-fixtures.fixture_drift", Concern.BREACH),
+    )
+    return made.signed(key)
 
 
 def parcel(
@@ -93,3 +99,7 @@ def parcel(
         issue_url=issue_url,
         attempted_at=attempted_at,
     )
+
+
+def at_once() -> None:
+    """Let every write go out when it is ready: the turn of a channel that has no budget."""

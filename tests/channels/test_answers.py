@@ -18,7 +18,7 @@ from riskloop.channels.answers import (
     wait_asked,
     without_answer,
 )
-from riskloop.errors import Ambiguous, GaveUp, TryAgain
+from riskloop.errors import Ambiguous, GaveUp, Gone, TryAgain
 
 MEANING = {
     Outcome.WAIT: {
@@ -27,11 +27,12 @@ MEANING = {
     },
     Outcome.LOOK: {
         "lost", "garbled", "408", "5xx", "fatal_error", "internal_error", "service_unavailable",
-        "request_timeout",
+        "request_timeout", "update_failed",
     },
+    Outcome.MISS: {"message_not_found", "thread_not_found"},
     Outcome.LOGIN: {
         "401", "accesslimited", "account_inactive", "invalid_auth", "not_authed", "token_expired",
-        "token_revoked", "org_login_required",
+        "token_revoked", "org_login_required", "team_access_not_granted", "two_factor_setup_required",
     },
 }  # fmt: skip
 
@@ -41,7 +42,13 @@ def test_every_row_becomes_the_error_it_should_with_words_and_a_remedy(row: str)
     outcome = next((outcome for outcome, rows in MEANING.items() if row in rows), Outcome.MEND)
     error = refused(row, service="GitHub", doing="opening an issue in acme/sdk", said="a\nb", after=3.0)
     assert ANSWERS[row].outcome is outcome
-    kinds = {Outcome.WAIT: TryAgain, Outcome.LOOK: Ambiguous, Outcome.MEND: GaveUp, Outcome.LOGIN: GaveUp}
+    kinds = {
+        Outcome.WAIT: TryAgain,
+        Outcome.LOOK: Ambiguous,
+        Outcome.MISS: Gone,
+        Outcome.MEND: GaveUp,
+        Outcome.LOGIN: GaveUp,
+    }
     assert type(error) is kinds[outcome]
     assert error.what == f"opening an issue in acme/sdk: GitHub {ANSWERS[row].words} (a b)"
     if isinstance(error, GaveUp):

@@ -11,7 +11,7 @@ from riskloop.channels.console import Console
 from riskloop.errors import TryAgain
 from riskloop.incidents import Change
 from riskloop.wording import github, slack
-from tests.channels.parcels import facts, marker, parcel
+from tests.channels.parcels import at_once, facts, marker, parcel
 
 ISSUE = "github:acme/codex-sdk"
 MESSAGE = "slack:C0123456789"
@@ -23,7 +23,7 @@ def console(tmp_path: Path) -> Console:
 
 
 def test_an_issue_is_previewed_exactly_as_it_would_be_sent(console: Console, tmp_path: Path) -> None:
-    posting = console.send(parcel(ISSUE))
+    posting = console.send(parcel(ISSUE), turn=at_once)
     assert posting.reference == "github/acme/codex-sdk/inc1.md"
     file = tmp_path / posting.reference
     assert posting.url == file.as_uri()
@@ -35,7 +35,7 @@ def test_an_issue_is_previewed_exactly_as_it_would_be_sent(console: Console, tmp
 
 
 def test_a_message_is_previewed_as_json_and_to_be_read(console: Console, tmp_path: Path) -> None:
-    posting = console.send(parcel(MESSAGE))
+    posting = console.send(parcel(MESSAGE), turn=at_once)
     text = tmp_path / posting.reference
     payload = json.loads(text.with_suffix(".json").read_text())
     assert payload["channel"] == "C0123456789"
@@ -48,10 +48,10 @@ def test_a_message_is_previewed_as_json_and_to_be_read(console: Console, tmp_pat
 def test_one_file_is_kept_current_and_each_transition_gets_its_own(
     console: Console, tmp_path: Path, target: str
 ) -> None:
-    posting = console.send(parcel(target))
-    console.send(parcel(target, "d2", Change.WORSENED, posting=posting))
-    console.send(parcel(target, "d3", Change.UPDATED, posting=posting))
-    console.send(parcel(target, "d4", Change.RESOLVED, posting=posting))
+    posting = console.send(parcel(target), turn=at_once)
+    console.send(parcel(target, "d2", Change.WORSENED, posting=posting), turn=at_once)
+    console.send(parcel(target, "d3", Change.UPDATED, posting=posting), turn=at_once)
+    console.send(parcel(target, "d4", Change.RESOLVED, posting=posting), turn=at_once)
     folder = (tmp_path / posting.reference).parent
     word, suffix = ("comment", ".md") if target == ISSUE else ("reply", ".txt")
     names = {file.name for file in folder.iterdir() if file.suffix == suffix}
@@ -61,23 +61,23 @@ def test_one_file_is_kept_current_and_each_transition_gets_its_own(
 
 @pytest.mark.parametrize("target", [ISSUE, MESSAGE])
 def test_sending_twice_writes_the_same_files(console: Console, tmp_path: Path, target: str) -> None:
-    posting = console.send(parcel(target))
-    assert console.send(parcel(target)) == posting
+    posting = console.send(parcel(target), turn=at_once)
+    assert console.send(parcel(target), turn=at_once) == posting
     worsened = parcel(target, "d2", Change.WORSENED, posting=posting)
-    console.send(worsened)
+    console.send(worsened, turn=at_once)
     once = {file: file.read_text() for file in tmp_path.rglob("*") if file.is_file()}
-    console.send(worsened)
+    console.send(worsened, turn=at_once)
     assert {file: file.read_text() for file in tmp_path.rglob("*") if file.is_file()} == once
 
 
 @pytest.mark.parametrize("target", [ISSUE, MESSAGE])
 def test_what_was_written_is_found_and_what_was_not_is_not(console: Console, target: str) -> None:
     assert console.find(parcel(target)) is None
-    posting = console.send(parcel(target))
+    posting = console.send(parcel(target), turn=at_once)
     assert console.find(parcel(target)) == posting
     worsened = parcel(target, "d2", Change.WORSENED, posting=posting)
     assert console.find(worsened) is None
-    console.send(worsened)
+    console.send(worsened, turn=at_once)
     assert console.find(worsened) == posting
 
 
@@ -99,26 +99,26 @@ def test_whatever_the_target_is_called_the_preview_stays_in_its_directory(
     tmp_path: Path, target: str
 ) -> None:
     inside = tmp_path / "outbox"
-    Console(inside).send(parcel(target))
+    Console(inside).send(parcel(target), turn=at_once)
     assert {path.name for path in tmp_path.iterdir()} == {"outbox"}
     assert any(path.is_file() for path in inside.rglob("*"))
 
 
 def test_targets_that_look_alike_do_not_share_a_file(console: Console) -> None:
     targets = ("github:a/b-c", "github:a-b/c", "github:a b/c", "github:a:b/c", "github:a?b/c")
-    assert len({console.send(parcel(target)).reference for target in targets}) == len(targets)
+    assert len({console.send(parcel(target), turn=at_once).reference for target in targets}) == len(targets)
 
 
 def test_a_quoted_marker_is_not_taken_for_one(console: Console) -> None:
-    posting = console.send(parcel(ISSUE))
-    console.send(parcel(ISSUE, "d2", Change.WORSENED, posting=posting, summary=marker("d3")))
+    posting = console.send(parcel(ISSUE), turn=at_once)
+    console.send(parcel(ISSUE, "d2", Change.WORSENED, posting=posting, summary=marker("d3")), turn=at_once)
     assert console.find(parcel(ISSUE, "d3", Change.EASED, posting=posting)) is None
 
 
 def test_a_directory_that_cannot_be_made_is_said_and_tried_again(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(TryAgain, match="could not be written"):
-        Console(tmp_path / "file").send(parcel(ISSUE))
+        Console(tmp_path / "file").send(parcel(ISSUE), turn=at_once)
 
 
 def test_a_symbolic_link_in_the_way_is_replaced_and_not_followed(console: Console, tmp_path: Path) -> None:
@@ -127,11 +127,13 @@ def test_a_symbolic_link_in_the_way_is_replaced_and_not_followed(console: Consol
     folder = tmp_path / "github" / "acme" / "codex-sdk"
     folder.mkdir(parents=True)
     (folder / "inc1.md").symlink_to(victim)
-    posting = console.send(parcel(ISSUE))
+    posting = console.send(parcel(ISSUE), turn=at_once)
     assert victim.read_text() == "untouched"
     assert not (tmp_path / posting.reference).is_symlink()
 
 
 def test_no_half_written_file_is_left(console: Console, tmp_path: Path) -> None:
-    console.send(replace(parcel(ISSUE), posting=Posting(reference="github/acme/codex-sdk/inc1.md")))
+    console.send(
+        replace(parcel(ISSUE), posting=Posting(reference="github/acme/codex-sdk/inc1.md")), turn=at_once
+    )
     assert not [path for path in tmp_path.rglob("*") if path.suffix == ".part"]

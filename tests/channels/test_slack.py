@@ -1,17 +1,20 @@
 """The Slack channel: the real slack-sdk against the emulator, through the strict proxy."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from riskloop.channels import Posting
-from riskloop.channels.slack import Slack, SlackWebhook
-from riskloop.errors import Ambiguous, GaveUp, TryAgain, Undelivered
+from riskloop.channels.slack import Slack
+from riskloop.channels.slack_webhook import SlackWebhook
+from riskloop.errors import Ambiguous, GaveUp, Gone, TryAgain, Undelivered
+from riskloop.identity import Accounts
 from riskloop.incidents import Change
 from riskloop.measurements import Section
 from riskloop.thresholds import Verdict
-from tests.channels.parcels import KEY, marker, parcel
+from tests.channels.parcels import KEY, at_once, marker, parcel
 from tests.emulator.emulator import SLACK_TOKEN, STRANGERS_SLACK_TOKEN
 from tests.emulator.rig import Rig
 from tests.proxy.faults import Fault, slack_says
@@ -23,19 +26,27 @@ UPDATE = "/api/chat.update"
 
 
 @pytest.fixture
-def slack(rig: Rig) -> Slack:
-    return Slack({"": SLACK_TOKEN, "acme": SLACK_TOKEN}, rig.slack_url, key=KEY, timeout=2)
+def accounts(tmp_path: Path) -> Accounts:
+    return Accounts(tmp_path)
+
+
+@pytest.fixture
+def slack(rig: Rig, accounts: Accounts) -> Slack:
+    tokens = {"": SLACK_TOKEN, "acme": SLACK_TOKEN}
+    return Slack(tokens, rig.slack_url, key=KEY, accounts=accounts, timeout=2)
 
 
 def test_an_incident_lives_as_one_message_and_its_thread(rig: Rig, slack: Slack, slack_channel: str) -> None:
-    posting = slack.send(parcel(slack_channel))
-    slack.send(parcel(slack_channel, "d2", Change.WORSENED, posting=posting, severity=Verdict.CRITICAL))
+    posting = slack.send(parcel(slack_channel), turn=at_once)
+    slack.send(
+        parcel(slack_channel, "d2", Change.WORSENED, posting=posting, severity=Verdict.CRITICAL), turn=at_once
+    )
     (message,) = rig.messages(slack_channel)
     assert message["text"].startswith(":red_circle:")
-    slack.send(parcel(slack_channel, "d3", Change.UPDATED, posting=posting))
-    slack.send(parcel(slack_channel, "d4", Change.EASED, posting=posting))
-    slack.send(parcel(slack_channel, "d5", Change.REMINDED, posting=posting))
-    slack.send(parcel(slack_channel, "d6", Change.RESOLVED, posting=posting))
+    slack.send(parcel(slack_channel, "d3", Change.UPDATED, posting=posting), turn=at_once)
+    slack.send(parcel(slack_channel, "d4", Change.EASED, posting=posting), turn=at_once)
+    slack.send(parcel(slack_channel, "d5", Change.REMINDED, posting=posting), turn=at_once)
+    slack.send(parcel(slack_channel, "d6", Change.RESOLVED, posting=posting), turn=at_once)
 
     (message,) = rig.messages(slack_channel)
     assert message["text"].startswith(":large_green_circle:")
@@ -50,12 +61,12 @@ def test_an_incident_lives_as_one_message_and_its_thread(rig: Rig, slack: Slack,
 def test_a_transition_updates_the_message_and_posts_one_reply(
     rig: Rig, slack: Slack, slack_channel: str
 ) -> None:
-    posting = slack.send(parcel(slack_channel))
+    posting = slack.send(parcel(slack_channel), turn=at_once)
     rig.slack.forget()
-    slack.send(parcel(slack_channel, "d2", Change.WORSENED, posting=posting))
+    slack.send(parcel(slack_channel, "d2", Change.WORSENED, posting=posting), turn=at_once)
     assert [r.path for r in rig.slack.recorded] == [UPDATE, POST]
     rig.slack.forget()
-    slack.send(parcel(slack_channel, "d3", Change.UPDATED, posting=posting))
+    slack.send(parcel(slack_channel, "d3", Change.UPDATED, posting=posting), turn=at_once)
     assert [r.path for r in rig.slack.recorded] == [UPDATE]
 
 
@@ -63,7 +74,7 @@ def test_a_link_that_cannot_be_had_does_not_fail_the_message(
     rig: Rig, slack: Slack, slack_channel: str
 ) -> None:
     rig.slack.fail("502", path="/api/chat.getPermalink")
-    assert slack.send(parcel(slack_channel)).url == ""
+    assert slack.send(parcel(slack_channel), turn=at_once).url == ""
     assert len(rig.messages(slack_channel)) == 1
 
 
@@ -76,11 +87,11 @@ def test_a_message_whose_answer_was_lost_is_found_and_not_posted_again(
     tried = datetime.now(UTC)
     rig.slack.fail(fault, path=POST, after_commit=True)
     with pytest.raises(Ambiguous):
-        slack.send(parcel(slack_channel))
+        slack.send(parcel(slack_channel), turn=at_once)
     again = parcel(slack_channel, attempted_at=tried)
     found = slack.find(again)
     assert found is not None
-    assert slack.send(again, found=found) == found
+    assert slack.send(again, found=found, turn=at_once) == found
     assert len(rig.messages(slack_channel)) == 1
 
 
@@ -91,7 +102,7 @@ def test_a_message_that_never_arrived_is_not_found(
     tried = datetime.now(UTC)
     rig.slack.fail(fault, path=POST)
     with pytest.raises(Ambiguous):
-        slack.send(parcel(slack_channel))
+        slack.send(parcel(slack_channel), turn=at_once)
     assert slack.find(parcel(slack_channel, attempted_at=tried)) is None
 
 
@@ -99,42 +110,42 @@ def test_a_message_that_never_arrived_is_not_found(
 def test_a_reply_whose_answer_was_lost_is_found_in_the_thread(
     rig: Rig, slack: Slack, slack_channel: str, fault: str
 ) -> None:
-    posting = slack.send(parcel(slack_channel))
+    posting = slack.send(parcel(slack_channel), turn=at_once)
     tried = datetime.now(UTC)
     rig.slack.fail(fault, path=POST, after_commit=True)
     with pytest.raises(Ambiguous):
-        slack.send(parcel(slack_channel, "d2", Change.RESOLVED, posting=posting))
+        slack.send(parcel(slack_channel, "d2", Change.RESOLVED, posting=posting), turn=at_once)
     again = parcel(slack_channel, "d2", Change.RESOLVED, posting=posting, attempted_at=tried)
     assert slack.find(again) == posting
-    slack.send(again, found=posting)
+    slack.send(again, found=posting, turn=at_once)
     assert len(rig.replies(slack_channel, posting.reference)) == 1
 
 
 def test_an_edit_that_fails_beside_a_reply_that_is_there_is_looked_into_again(
     rig: Rig, slack: Slack, slack_channel: str
 ) -> None:
-    posting = slack.send(parcel(slack_channel))
+    posting = slack.send(parcel(slack_channel), turn=at_once)
     resolved = parcel(slack_channel, "d2", Change.RESOLVED, posting=posting)
     rig.slack.fail("502", path=POST, after_commit=True)
     with pytest.raises(Ambiguous):
-        slack.send(resolved)
+        slack.send(resolved, turn=at_once)
     for fault in ("ratelimited", slack_says("invalid_auth")):
         rig.slack.fail(fault, path=UPDATE)
         with pytest.raises(Ambiguous):
-            slack.send(resolved, found=slack.find(resolved))
-    slack.send(resolved, found=slack.find(resolved))
+            slack.send(resolved, found=slack.find(resolved), turn=at_once)
+    slack.send(resolved, found=slack.find(resolved), turn=at_once)
     assert len(rig.replies(slack_channel, posting.reference)) == 1
 
 
 def test_the_parent_is_not_taken_for_the_reply(rig: Rig, slack: Slack, slack_channel: str) -> None:
-    posting = slack.send(parcel(slack_channel))
+    posting = slack.send(parcel(slack_channel), turn=at_once)
     assert slack.find(parcel(slack_channel, "d2", Change.WORSENED, posting=posting)) is None
 
 
 def test_a_message_is_found_behind_more_than_a_page_of_others(
     rig: Rig, slack: Slack, slack_channel: str
 ) -> None:
-    posting = slack.send(parcel(slack_channel))
+    posting = slack.send(parcel(slack_channel), turn=at_once)
     for number in range(201):
         rig.ask_slack("chat.postMessage", {"channel": slack_channel, "text": f"other {number}"})
     assert slack.find(parcel(slack_channel)) == posting
@@ -175,7 +186,7 @@ def test_each_answer_to_a_message_means_what_the_table_says(
 ) -> None:
     rig.slack.fail(fault, path=POST)
     with pytest.raises(outcome) as refused:
-        slack.send(parcel(slack_channel))
+        slack.send(parcel(slack_channel), turn=at_once)
     if fault == "ratelimited":
         assert isinstance(refused.value, TryAgain)
         assert refused.value.after == 7
@@ -183,23 +194,25 @@ def test_each_answer_to_a_message_means_what_the_table_says(
     assert len(rig.slack.writes("POST", POST)) == 1
 
 
-def test_a_token_that_is_not_known_opens_the_circuit(rig: Rig, slack_channel: str) -> None:
-    slack = Slack({"": "no-such-token"}, rig.slack_url, key=KEY)
+def test_a_token_that_is_not_known_opens_the_circuit(
+    rig: Rig, accounts: Accounts, slack_channel: str
+) -> None:
+    slack = Slack({"": "no-such-token"}, rig.slack_url, key=KEY, accounts=accounts)
     with pytest.raises(GaveUp) as refused:
-        slack.send(parcel(slack_channel))
+        slack.send(parcel(slack_channel), turn=at_once)
     assert refused.value.authentication
 
 
-def test_a_refused_connection_may_be_tried_again(closed_port: int) -> None:
-    slack = Slack({"": SLACK_TOKEN}, f"http://127.0.0.1:{closed_port}/api/", key=KEY)
+def test_a_refused_connection_may_be_tried_again(closed_port: int, accounts: Accounts) -> None:
+    slack = Slack({"": SLACK_TOKEN}, f"http://127.0.0.1:{closed_port}/api/", key=KEY, accounts=accounts)
     with pytest.raises(TryAgain):
-        slack.send(parcel("C0123456789"))
+        slack.send(parcel("C0123456789"), turn=at_once)
 
 
 def test_an_archived_channel_is_a_dead_letter(rig: Rig, slack: Slack, slack_channel: str) -> None:
     rig.ask_slack("conversations.archive", {"channel": slack_channel})
     with pytest.raises(GaveUp, match="archived"):
-        slack.send(parcel(slack_channel))
+        slack.send(parcel(slack_channel), turn=at_once)
 
 
 @pytest.mark.parametrize("target", ["general", "#general", "other/C0123456789", "C01/C01/C01", ""])
@@ -207,12 +220,12 @@ def test_a_target_that_is_no_channel_of_ours_is_refused_before_anything_is_sent(
     rig: Rig, slack: Slack, target: str
 ) -> None:
     with pytest.raises(GaveUp):
-        slack.send(parcel(target))
+        slack.send(parcel(target), turn=at_once)
     assert rig.slack.recorded == []
 
 
 def test_a_workspace_is_reached_with_its_own_token(rig: Rig, slack: Slack, slack_channel: str) -> None:
-    slack.send(parcel(f"acme/{slack_channel}"))
+    slack.send(parcel(f"acme/{slack_channel}"), turn=at_once)
     assert len(rig.messages(slack_channel)) == 1
 
 
@@ -224,7 +237,7 @@ def test_check_and_the_test_message_say_that_the_channel_works(
     assert other[:2] == ("Slack token acme", True)
     assert channel[:2] == (f"Slack {slack_channel}", True)
     assert missing[:2] == ("Slack C000MISSING", False)
-    assert slack.send_test(slack_channel).reference == rig.messages(slack_channel)[0]["ts"]
+    assert slack.send_test(slack_channel, turn=at_once).reference == rig.messages(slack_channel)[0]["ts"]
 
 
 def test_hostile_and_huge_text_is_accepted_by_the_strict_proxy(
@@ -239,17 +252,17 @@ def test_hostile_and_huge_text_is_accepted_by_the_strict_proxy(
         "sections": tuple(Section(title=hostile, body=hostile) for _ in range(60)),
         "remedy": (hostile,) * 60,
     }
-    posting = slack.send(parcel(slack_channel, **told))
-    slack.send(parcel(slack_channel, "d2", Change.WORSENED, posting=posting, **told))
+    posting = slack.send(parcel(slack_channel, **told), turn=at_once)
+    slack.send(parcel(slack_channel, "d2", Change.WORSENED, posting=posting, **told), turn=at_once)
     (message,) = rig.messages(slack_channel)
     assert "<!channel>" not in str(message)
 
 
 def test_a_webhook_posts_and_says_that_it_is_the_lesser_sink(rig: Rig) -> None:
     webhook = SlackWebhook(f"{rig.slack.url}/services/T000000001/B000000001/X1", timeout=2)
-    posting = webhook.send(parcel("C0123456789"))
-    webhook.send(parcel("C0123456789", "d2", Change.UPDATED, posting=posting))
-    webhook.send_test("webhook")
+    posting = webhook.send(parcel("C0123456789"), turn=at_once)
+    webhook.send(parcel("C0123456789", "d2", Change.UPDATED, posting=posting), turn=at_once)
+    webhook.send_test("webhook", turn=at_once)
     for sent in rig.slack.writes("POST", "/services/.*"):
         assert "incoming webhook" in sent.sent["blocks"][-1]["elements"][0]["text"]
     assert len(rig.slack.writes("POST", "/services/.*")) == 2
@@ -266,15 +279,15 @@ def test_the_answers_to_a_webhook_are_classified_too(
     webhook = SlackWebhook(f"{rig.slack.url}/services/T000000001/B000000001/X1", timeout=2)
     rig.slack.fail(fault, path="/services/.*")
     with pytest.raises(outcome) as refused:
-        webhook.send(parcel("C0123456789"))
+        webhook.send(parcel("C0123456789"), turn=at_once)
     assert "/services/" not in str(refused.value)
 
 
-def test_a_reply_to_a_message_that_was_deleted_is_a_dead_letter(
-    rig: Rig, slack: Slack, slack_channel: str
-) -> None:
-    with pytest.raises(GaveUp, match="no longer has the message"):
-        slack.send(parcel(slack_channel, "d2", Change.WORSENED, posting=Posting(reference="1.000001")))
+def test_what_was_to_be_answered_and_never_was_is_gone(rig: Rig, slack: Slack, slack_channel: str) -> None:
+    with pytest.raises(Gone, match="no longer has the message"):
+        slack.send(
+            parcel(slack_channel, "d2", Change.WORSENED, posting=Posting(reference="1.000001")), turn=at_once
+        )
     assert rig.slack.writes("POST", POST) == []
 
 
@@ -283,11 +296,11 @@ def test_the_sdk_never_sends_twice_by_itself(rig: Rig, slack: Slack, slack_chann
         rig.slack.forget()
         rig.slack.fail(fault, path=POST, times=5)
         with pytest.raises(Undelivered):
-            slack.send(parcel(slack_channel))
+            slack.send(parcel(slack_channel), turn=at_once)
         assert len(rig.slack.writes("POST", POST)) == 1
 
 
 def test_a_message_is_found_however_late_it_is_looked_for(rig: Rig, slack: Slack, slack_channel: str) -> None:
-    posting = slack.send(parcel(slack_channel))
+    posting = slack.send(parcel(slack_channel), turn=at_once)
     late = datetime.now(UTC) + timedelta(hours=20)
     assert slack.find(parcel(slack_channel, attempted_at=late)) == posting

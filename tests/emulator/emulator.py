@@ -30,6 +30,30 @@ STRANGER = "stranger"
 ORGANISATION = "acme"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """Who may come in: riskloop, and somebody else with the same rights."""
+
+    github: str
+    strangers_github: str
+    slack: str
+    strangers_slack: str
+
+
+TOKENS = Tokens(
+    github=GITHUB_TOKEN,
+    strangers_github=STRANGERS_GITHUB_TOKEN,
+    slack=SLACK_TOKEN,
+    strangers_slack=STRANGERS_SLACK_TOKEN,
+)
+OTHER_TOKENS = Tokens(
+    github="other-token-of-riskloop",
+    strangers_github="other-token-of-a-stranger",
+    slack="other-slack-token-of-riskloop",
+    strangers_slack="other-slack-token-of-a-stranger",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """A Node to run, and how to call its npm."""
@@ -91,8 +115,8 @@ class Emulator:
         github_url, slack_url: the addresses answers are to show: those of the proxies.
     """
 
-    def __init__(self, *, github_url: str, slack_url: str) -> None:
-        self._seed = seed(github_url, slack_url)
+    def __init__(self, *, github_url: str, slack_url: str, tokens: Tokens = TOKENS) -> None:
+        self._seed = seed(github_url, slack_url, tokens)
         self._ports: dict[str, int] = {}
         self._scratch = tempfile.TemporaryDirectory(prefix="riskloop-emulator-")
         self._process: subprocess.Popen[str] | None = None
@@ -146,13 +170,13 @@ class Emulator:
         raise RuntimeError(f"the emulator did not start: {''.join(said)}")
 
 
-def seed(github_url: str, slack_url: str) -> Mapping[str, object]:
+def seed(github_url: str, slack_url: str, tokens: Tokens) -> Mapping[str, object]:
     """Describe who and what there is at the start: us, a stranger, an organisation, a workspace."""
     people = [{"login": who, "name": who, "email": f"{who}@example.com"} for who in (US, STRANGER)]
     return {
         "tokens": {
-            GITHUB_TOKEN: {"login": US, "scopes": ["repo", "user"]},
-            STRANGERS_GITHUB_TOKEN: {"login": STRANGER, "scopes": ["repo", "user"]},
+            tokens.github: {"login": US, "scopes": ["repo", "user"]},
+            tokens.strangers_github: {"login": STRANGER, "scopes": ["repo", "user"]},
         },
         "github": {
             "baseUrl": github_url,
@@ -171,8 +195,8 @@ def seed(github_url: str, slack_url: str) -> Mapping[str, object]:
             "team": {"name": "Acme", "domain": "acme"},
             "users": [{"name": who, "email": f"{who}@example.com"} for who in (US, STRANGER)],
             "tokens": [
-                {"token": SLACK_TOKEN, "user": US},
-                {"token": STRANGERS_SLACK_TOKEN, "user": STRANGER},
+                {"token": tokens.slack, "user": US},
+                {"token": tokens.strangers_slack, "user": STRANGER},
             ],
         },
     }

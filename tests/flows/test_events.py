@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from deployments.api import Api
 from riskloop.errors import TryAgain
-from tests.channels.parcels import parcel
+from tests.channels.parcels import at_once, parcel
 from tests.flows.looping import MITIGATION, Team
 from tests.waiting import wait_until
 
@@ -80,7 +80,7 @@ def test_an_event_that_the_server_did_not_take_is_not_told_yet(prefect_here: str
         nobody.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{nobody.getsockname()[1]}/api"
         with temporary_settings({PREFECT_API_URL: address}), pytest.raises(TryAgain, match="did not answer"):
-            PrefectEvents().send(parcel("prefect"))
+            PrefectEvents().send(parcel("prefect"), turn=at_once)
 
 
 def deployment(team: Team) -> str:

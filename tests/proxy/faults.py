@@ -62,4 +62,60 @@ FAULTS: Mapping[str, Fault] = {
     "422": github_says(422, "Validation Failed"),
     "ok: false": slack_says("internal_error"),
     "ratelimited": slack_says("ratelimited", status=429, Retry_After="7"),
+    "invalid_auth": slack_says("invalid_auth"),
+    "channel_not_found": slack_says("channel_not_found"),
+    "is_archived": slack_says("is_archived"),
 }
+
+GITHUB_FAULTS: tuple[str, ...] = (
+    "502 before",
+    "502 after",
+    "reset before",
+    "reset after",
+    "timeout before",
+    "timeout after",
+    "429 with Retry-After",
+    "429",
+    "403 secondary",
+    "403",
+    "401",
+    "404",
+    "410",
+    "422",
+    "truncated JSON",
+    "HTML before",
+    "HTML after",
+)
+"""What every call to GitHub is to survive, by names that `FaultProxy.fail` takes."""
+
+SLACK_FAULTS: tuple[str, ...] = (
+    "502 before",
+    "502 after",
+    "reset before",
+    "reset after",
+    "timeout before",
+    "timeout after",
+    "ratelimited",
+    "429",
+    "truncated JSON",
+    "HTML before",
+    "HTML after",
+    "ok: false before",
+    "ok: false after",
+    "invalid_auth",
+    "channel_not_found",
+    "is_archived",
+)
+"""The same for Slack, whose refusals are answers of 200."""
+
+
+def named(name: str) -> tuple[Fault, bool | None]:
+    """Find a fault by its name, which may end in `before` or `after`: the commit, that is.
+
+    Returns:
+        the fault, and whether it comes after the commit; None if the name leaves that open.
+    """
+    for ending, after in ((" before", False), (" after", True)):
+        if name.endswith(ending):
+            return FAULTS[name.removesuffix(ending)], after
+    return FAULTS[name], None

@@ -3,56 +3,33 @@
 import http.client
 import json
 import re
-import socket
-import struct
 import threading
-from collections.abc import Collection
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import time
+from collections.abc import Callable, Collection
+from http.server import BaseHTTPRequestHandler
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from urllib.parse import parse_qsl, urlsplit
 
-from tests.proxy.faults import FAULTS, Breakage, Fault
-from tests.proxy.strict import Refusal, github_refusal, slack_answer, slack_refusal
+from tests.proxy.deleted_messages import DeletedMessages
+from tests.proxy.fates import Fate, Fates, Weather
+from tests.proxy.faults import Breakage, Fault
+from tests.proxy.people import People
+from tests.proxy.strict import (
+    READS_MESSAGES,
+    WRITES_MESSAGES,
+    Refusal,
+    github_refusal,
+    slack_answer,
+    slack_refusal,
+)
+from tests.proxy.traffic import Answer, Recorded, busiest
+from tests.proxy.wire import HOP, Server, body_of, fields, handler_calling, hold, reset, write
 
 HELD = 30.0
 """Seconds a silent answer is held at most: the client is to give up before."""
 
-
-@dataclass(slots=True, kw_only=True)
-class Recorded:
-    """One request as it came, and the status it got.
-
-    Args:
-        path: without the query.
-        sent: the JSON of the body, or the fields of the form, or those of the query.
-        status: the HTTP status answered; 0 if the connection broke.
-        committed: it reached the emulator, which applied it.
-    """
-
-    method: str
-    path: str
-    query: dict[str, str]
-    sent: dict[str, Any]
-    status: int = 0
-    committed: bool = False
-
-
-@dataclass(slots=True)
-class _Rule:
-    fault: Fault
-    method: str
-    path: re.Pattern[str]
-    after_commit: bool
-    left: int
-
-
-@dataclass(slots=True)
-class _Answer:
-    status: int
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes = b""
+Check = Callable[[str, str, bytes], list[str]]
 
 
 class FaultProxy:
@@ -61,17 +38,26 @@ class FaultProxy:
     Args:
         service: `github` or `slack`.
         tokens: those that are known; any other is refused.
+        check: says what is wrong with a request, by method, target and body; kept in `mistakes`.
     """
 
-    def __init__(self, service: str, tokens: Collection[str]) -> None:
+    def __init__(self, service: str, tokens: Collection[str], *, check: Check | None = None) -> None:
         self.service = service
         self.upstream = 0
         self.recorded: list[Recorded] = []
-        self._tokens = frozenset(tokens)
-        self._rules: list[_Rule] = []
-        self._lock = threading.Lock()
+        self.mistakes: list[str] = []
+        self.clock: Callable[[], float] = time.time
+        self.tokens = set(tokens)
+        self.people = People()
+        self.deleted_messages = DeletedMessages()
+        self._check = check
+        self._known = frozenset(tokens)
+        self._elsewhere: dict[str, FaultProxy] = {}
+        self._fates = Fates()
+        self._arriving = 0
+        self._lock = threading.Condition()
         self._ended = threading.Event()
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
+        self._server = Server(("127.0.0.1", 0), handler_calling(self._reply))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     @property
@@ -103,70 +89,151 @@ class FaultProxy:
         """Have the next matching requests fail.
 
         Args:
-            fault: one of FAULTS by name, or one made for the purpose.
+            fault: one of FAULTS by name, which may end in `before` or `after`, or one made for the purpose.
             method: of the requests it is for; Slack's are all POST.
             path: a regular expression for the whole path.
             after_commit: the emulator applies the request first, and only the answer fails.
             times: how many requests fail.
         """
-        chosen = FAULTS[fault] if isinstance(fault, str) else fault
-        with self._lock:
-            self._rules.append(_Rule(chosen, method, re.compile(path), after_commit, times))
+        self._fates.add(fault, method=method, path=path, after_commit=after_commit, times=times)
+
+    def disturb(self, weather: Weather) -> None:
+        """Delay and fail requests by chance, until `forget`.
+
+        A request whose client is gone is applied all the same once its time is over, as on a real network.
+        """
+        self._fates.let(weather)
 
     def forget(self) -> None:
-        """Drop what was recorded and every fault not used up."""
+        """Drop what was recorded, every fault not used up, and the weather."""
         with self._lock:
             self.recorded.clear()
-            self._rules.clear()
+        self._fates.clear()
+
+    def renew(self) -> None:
+        """Be as at the start: what is on its way has arrived, and nothing is recorded, refused or changed."""
+        self._fates.clear()
+        self.settle()
+        self.forget()
+        with self._lock:
+            self.mistakes.clear()
+            self.tokens = set(self._known)
+            self._elsewhere.clear()
+        self.clock = time.time
+        self.people = People()
+        self.deleted_messages = DeletedMessages()
+
+    def settle(self, within: float = HELD) -> None:
+        """Wait until each request that came has been applied or refused, whether its client is there or not.
+
+        Args:
+            within: seconds after which it is an error that one has not.
+        """
+        with self._lock:
+            if not self._lock.wait_for(lambda: self._arriving == 0, timeout=within):
+                raise TimeoutError(f"{self._arriving} requests to {self.service} have not arrived")
+
+    def pass_on(self, token: str, to: "FaultProxy") -> None:
+        """Have whatever comes with a token be answered, and recorded, by another proxy."""
+        self._elsewhere[token] = to
 
     def writes(self, method: str = "POST", path: str = ".*") -> list[Recorded]:
         """List the recorded requests of one method whose whole path matches."""
         with self._lock:
             return [r for r in self.recorded if r.method == method and re.fullmatch(path, r.path)]
 
-    def _take(self, request: Recorded) -> _Rule | None:
+    def busiest(self, window: float, *, writes_only: bool = True) -> int:
+        """Count the requests that came in the busiest window, whatever became of them.
+
+        Args:
+            window: its length, in seconds by `clock`.
+            writes_only: leave out what changes nothing.
+        """
         with self._lock:
-            self.recorded.append(request)
-            for rule in self._rules:
-                if rule.left and rule.method == request.method and rule.path.fullmatch(request.path):
-                    rule.left -= 1
-                    return rule
-        return None
+            return busiest((r.at for r in self.recorded if self._writes(r) or not writes_only), window)
+
+    def _writes(self, request: Recorded) -> bool:
+        return request.path in WRITES_MESSAGES if self.service == "slack" else request.method != "GET"
 
     def _answer(
         self, request: Recorded, target: str, headers: dict[str, str], raw: bytes
-    ) -> _Answer | Breakage:
-        rule = self._take(request)
-        if rule and not rule.after_commit and rule.fault.breakage in {Breakage.RESET, Breakage.SILENCE}:
-            return rule.fault.breakage
-        if rule and not rule.after_commit and rule.fault.breakage is Breakage.NONE:
-            return _made(rule.fault)
-        refusal = self._refusal(request, headers)
-        if refusal:
-            return _Answer(refusal[0], {"Content-Type": "application/json"}, json.dumps(refusal[1]).encode())
+    ) -> Answer | Breakage:
+        """Let a request arrive after its time, and give the answer as it is to be received."""
+        with self._lock:
+            request.at = self.clock()
+            self.recorded.append(request)
+            self._arriving += 1
+        fate = self._fates.next(request.method, request.path)
+        try:
+            if self._check:
+                self.mistakes.extend(self._check(request.method, target, raw))
+            if self._ended.wait(fate.there):
+                return Breakage.RESET
+            answer = self._arrived(request, target, headers, raw, fate)
+        finally:
+            with self._lock:
+                self._arriving -= 1
+                self._lock.notify_all()
+        self._ended.wait(fate.back)
+        return answer
+
+    def _arrived(
+        self, request: Recorded, target: str, headers: dict[str, str], raw: bytes, fate: Fate
+    ) -> Answer | Breakage:
+        if fate.fault and not fate.after_commit:
+            if fate.fault.breakage is Breakage.NONE:
+                return _made(fate.fault)
+            if fate.fault.breakage in {Breakage.RESET, Breakage.SILENCE}:
+                return fate.fault.breakage
+        answer = self._refusal(request, target, headers) or self._commit(request, target, headers, raw)
+        return _damaged(answer, fate.fault) if fate.fault else answer
+
+    def _commit(self, request: Recorded, target: str, headers: dict[str, str], raw: bytes) -> Answer:
+        if self.service == "slack":
+            if self.deleted_messages.loses_its_thread(request):
+                raw = json.dumps({n: v for n, v in request.sent.items() if n != "thread_ts"}).encode()
+                headers = {**headers, "content-type": "application/json"}
+            answer = self._forward(request.method, target, headers, raw)
+            request.committed = True
+            return self._as_slack_shows(request, answer)
+        target = self.people.resolved(target)
         answer = self._forward(request.method, target, headers, raw)
         request.committed = True
-        if rule is None:
-            return answer
-        match rule.fault.breakage:
-            case Breakage.NONE:
-                return _made(rule.fault)
-            case Breakage.CUT_JSON:
-                return _Answer(answer.status, answer.headers, answer.body[: len(answer.body) // 2])
-            case Breakage.CUT_OFF:
-                answer.headers["Content-Length"] = str(len(answer.body))
-                return _Answer(answer.status, answer.headers, answer.body[: len(answer.body) // 2])
-            case breakage:
-                return breakage
 
-    def _refusal(self, request: Recorded, headers: dict[str, str]) -> Refusal | None:
-        token = re.sub(r"^(?:Bearer|token)\s+", "", headers.get("authorization", ""))
+        def again(method: str, target: str) -> Answer:
+            return self._forward(method, target, headers, b"")
+
+        return self.people.amended(request, urlsplit(target).path, answer, again)
+
+    def _refusal(self, request: Recorded, target: str, headers: dict[str, str]) -> Answer | None:
+        token = _token(headers)
         if self.service == "slack":
-            return slack_refusal(request.path, request.sent, token=token, known=self._tokens)
-        refusal = github_refusal(request.method, request.path, request.sent, token=token, known=self._tokens)
-        if refusal is None and request.method == "POST" and request.path.endswith("/pulls"):
-            return self._second_pull_request(request, headers)
-        return refusal
+            refusal = slack_refusal(request.path, request.sent, token=token, known=self.tokens)
+            if refusal is None:
+                return self.deleted_messages.refusal(request.path, request.sent)
+            return Answer.of(*refusal)
+        path = urlsplit(self.people.resolved(target)).path
+        refusal = github_refusal(request.method, path, request.sent, token=token, known=self.tokens)
+        # An unknown token is told nothing; what is wrong with a text, only where it could have been written.
+        if refusal is None or refusal[0] != http.HTTPStatus.UNAUTHORIZED:
+            changed = self.people.refusal(request.method, path, self.url)
+            if changed:
+                return changed
+        if refusal is None and request.method == "POST" and path.endswith("/pulls"):
+            refusal = self._second_pull_request(request, headers)
+        return Answer.of(*refusal) if refusal else None
+
+    def _as_slack_shows(self, request: Recorded, answer: Answer) -> Answer:
+        if answer.status != http.HTTPStatus.OK or request.path not in READS_MESSAGES:
+            return answer
+        data = json.loads(answer.body)
+        if "messages" in data:
+            data["messages"] = self.deleted_messages.shown(str(request.sent.get("channel")), data["messages"])
+        return Answer(
+            answer.status,
+            answer.headers,
+            slack_answer(request.path, request.sent, json.dumps(data).encode()),
+        )
 
     def _second_pull_request(self, request: Recorded, headers: dict[str, str]) -> Refusal | None:
         pulls = self._forward("GET", f"{request.path}?state=open&per_page=100", headers, b"")
@@ -179,115 +246,56 @@ class FaultProxy:
                 }
         return None
 
-    def _forward(self, method: str, target: str, headers: dict[str, str], raw: bytes) -> _Answer:
+    def _forward(self, method: str, target: str, headers: dict[str, str], raw: bytes) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.upstream, timeout=HELD)
         try:
-            passed = {name: value for name, value in headers.items() if name not in _HOP}
+            passed = {name: value for name, value in headers.items() if name not in HOP}
             connection.request(method, target, body=raw or None, headers=passed)
             response = connection.getresponse()
-            kept = {name: value for name, value in response.getheaders() if name.lower() not in _HOP}
-            return _Answer(response.status, kept, response.read())
+            kept = {name: value for name, value in response.getheaders() if name.lower() not in HOP}
+            return Answer(response.status, kept, response.read())
         finally:
             connection.close()
 
-    def handle(self, handler: "BaseHTTPRequestHandler") -> None:
-        """Answer one request; for the server's own use."""
+    def _reply(self, handler: BaseHTTPRequestHandler) -> None:
         headers = {name.lower(): value for name, value in handler.headers.items()}
-        raw = handler.rfile.read(int(headers.get("content-length") or 0))
+        raw = body_of(handler)
+        if raw is None:
+            # Its client died while it spoke: no server applies half a request.
+            handler.close_connection = True
+            return
         parts = urlsplit(handler.path)
         query = dict(parse_qsl(parts.query))
-        sent = _parsed(headers.get("content-type", ""), raw) or query
+        sent = fields(headers.get("content-type", ""), raw) or query
         request = Recorded(method=handler.command, path=parts.path, query=query, sent=sent)
-        answer = self._answer(request, handler.path, headers, raw)
+        asked = self._elsewhere.get(_token(headers), self)
+        answer = asked._answer(request, handler.path, headers, raw)  # noqa: SLF001 - another of this class
         if answer is Breakage.SILENCE:
-            self._hold(handler.connection)
-            handler.close_connection = True
+            hold(handler, seconds=HELD, ended=self._ended)
         elif isinstance(answer, Breakage):
-            # With no linger, closing sends a reset.
-            handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            handler.close_connection = True
-            handler.connection.close()
+            reset(handler)
         else:
-            if self.service == "slack" and answer.status == http.HTTPStatus.OK and request.committed:
-                answer.body = _trimmed(parts.path, request.sent, answer)
             request.status = answer.status
-            _write(handler, answer)
-
-    def _hold(self, connection: socket.socket) -> None:
-        """Say nothing until the client gives up or we end."""
-        connection.settimeout(0.05)
-        for _ in range(int(HELD / 0.05)):
-            try:
-                if self._ended.is_set() or not connection.recv(1):
-                    return
-            except TimeoutError:
-                continue
-            except OSError:
-                return
+            write(handler, answer)
 
 
-_HOP = {"host", "connection", "content-length", "transfer-encoding", "keep-alive", "accept-encoding"}
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    # A burst of clients, as the outbox is when it drains.
-    request_queue_size = 128
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Keep quiet: connections break here on purpose."""
-
-
-def _handler(proxy: FaultProxy) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def setup(self) -> None:
-            super().setup()
-            self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
-            """Keep quiet: requests are recorded."""
-
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        proxy.handle(handler)
-
-    for verb in ("GET", "POST", "PATCH", "PUT", "DELETE"):
-        setattr(Handler, f"do_{verb}", answer)
-    return Handler
-
-
-def _made(fault: Fault) -> _Answer:
+def _made(fault: Fault) -> Answer:
     kind = "text/html" if fault.body.startswith("<") else "application/json"
-    return _Answer(fault.status, {"Content-Type": kind, **fault.headers}, fault.body.encode())
+    return Answer(fault.status, {"Content-Type": kind, **fault.headers}, fault.body.encode())
 
 
-def _trimmed(path: str, asked: dict[str, Any], answer: _Answer) -> bytes:
-    try:
-        return slack_answer(path, asked, answer.body)
-    except json.JSONDecodeError:
-        return answer.body
+def _damaged(answer: Answer, fault: Fault) -> Answer | Breakage:
+    match fault.breakage:
+        case Breakage.NONE:
+            return _made(fault)
+        case Breakage.CUT_JSON:
+            return Answer(answer.status, answer.headers, answer.body[: len(answer.body) // 2])
+        case Breakage.CUT_OFF:
+            headers = {**answer.headers, "Content-Length": str(len(answer.body))}
+            return Answer(answer.status, headers, answer.body[: len(answer.body) // 2])
+        case breakage:
+            return breakage
 
 
-def _parsed(kind: str, raw: bytes) -> dict[str, Any]:
-    if not raw:
-        return {}
-    # PyGithub sends JSON whatever it calls it.
-    if "json" in kind or raw[:1] == b"{":
-        data = json.loads(raw)
-        return data if isinstance(data, dict) else {}
-    return dict(parse_qsl(raw.decode()))
-
-
-def _write(handler: BaseHTTPRequestHandler, answer: _Answer) -> None:
-    handler.send_response(answer.status)
-    for name, value in answer.headers.items():
-        handler.send_header(name, value)
-    if "Content-Length" not in answer.headers:
-        handler.send_header("Content-Length", str(len(answer.body)))
-    else:
-        handler.send_header("Connection", "close")
-        handler.close_connection = True
-    handler.end_headers()
-    handler.wfile.write(answer.body)
+def _token(headers: dict[str, str]) -> str:
+    return re.sub(r"^(?:Bearer|token)\s+", "", headers.get("authorization", ""))

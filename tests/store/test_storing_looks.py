@@ -10,10 +10,11 @@ from riskloop import assessing
 from riskloop.assessing import SERVICE, assess, assess_service, retire
 from riskloop.incidents import Change, Concern, Incident
 from riskloop.measurements import Evidence
-from riskloop.store import Store, history, outbox
+from riskloop.store import Store, history
 from riskloop.store.observations import lock_every_mitigation, lock_mitigations
 from riskloop.thresholds import Verdict
 from tests.store.children import die_at, start, together
+from tests.store.claiming import claim_next
 from tests.store.shelf import NOW, Looks, count, looks, occasion, seen, stored, toy
 from tests.toys import LEAD
 
@@ -105,7 +106,7 @@ def test_text_that_no_database_takes_is_stored_readably(store: Store, tmp_path: 
     given: Looks = [(toy(0), seen(toy(0), {"leaks": 2}, words))]
     assess(store, given, occasion("run", tmp_path))
     with store.writing() as connection:
-        claim = outbox.claim(connection, channels={"github"}, worker="w", now=NOW)
+        claim = claim_next(connection, channels={"github"}, worker="w", now=NOW)
     assert claim is not None
     assert claim.facts.summary == "a\N{REPLACEMENT CHARACTER}b"
     assert (tmp_path / claim.facts.document).is_file()
@@ -120,7 +121,7 @@ def test_a_breach_whose_evidence_cannot_be_kept_is_told_with_a_word_about_it(
     assess(store, given, occasion("run", tmp_path))
     assert stored(store, "run") == {"toys.000": (1, 1, 2), "toys.001": BREACHED}
     with store.writing() as connection:
-        claim = outbox.claim(connection, channels={"github"}, worker="w", now=NOW)
+        claim = claim_next(connection, channels={"github"}, worker="w", now=NOW)
     assert claim is not None
     assert claim.facts.document == ""
     assert claim.facts.summary.startswith("It leaks. (The whole evidence is missing: ")

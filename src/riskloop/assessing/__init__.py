@@ -7,20 +7,38 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from riskloop.assessing.facts import Occasion, facts_of_service
+from riskloop.assessing.flooding import MANY, settle_floods, tell_of_floods
 from riskloop.assessing.following import Case, changed, close, follow, record
+from riskloop.assessing.muting import begin_mute, end_mute, follow_mutes
+from riskloop.assessing.reminding import remind
 from riskloop.assessing.soundness import made_sound
 from riskloop.errors import StoreError
 from riskloop.incidents import BLIND_AFTER, Change, Concern, Incident, Streaks, Transition, next_transition
 from riskloop.measurements import Look
 from riskloop.notifications import routes
+from riskloop.redaction import redacted
 from riskloop.risks import Mitigation, Owner
-from riskloop.store import RowsRefused, Store, evidence, history, observations, outbox
+from riskloop.store import RowsRefused, Store, evidence, history, mutes, observations, outbox
 from riskloop.store.evidence import Kept
 from riskloop.store.observations import Observed
 from riskloop.store.text import storable
 from riskloop.thresholds import Assessment, Verdict, assess_look
 
-__all__ = ["CHUNK", "SERVICE", "Assessed", "Occasion", "assess", "assess_service", "judge", "retire"]
+__all__ = [
+    "CHUNK",
+    "SERVICE",
+    "Assessed",
+    "Occasion",
+    "assess",
+    "assess_service",
+    "begin_mute",
+    "end_mute",
+    "follow_mutes",
+    "judge",
+    "remind",
+    "retire",
+    "settle_floods",
+]
 
 SERVICE = "service"
 """The subject of riskloop's own incidents."""
@@ -77,6 +95,8 @@ def assess(
         chunk = [judge(mitigation, look) for mitigation, look in ordered[start : start + CHUNK]]
         chunk = [_keep_document(one, occasion) for one in chunk]
         done |= {one.mitigation.id: one for one in _store(store, chunk, occasion)}
+    if len(looks) > MANY:
+        tell_of_floods(store, occasion)
     return tuple(done[mitigation.id] for mitigation, _ in looks)
 
 
@@ -89,7 +109,7 @@ def assess_service(
         problem: what is wrong, in words; empty if all is well.
         remedy: what to do about it.
     """
-    problem = storable(problem)
+    problem = storable(redacted(problem))
     with store.writing() as connection:
         observations.lock_every_mitigation(connection)
         incident = history.open_incidents(connection, SERVICE).get(Concern.BLIND)
@@ -121,7 +141,8 @@ def retire(
     closed: list[tuple[Incident, Transition]] = []
     with store.writing() as connection:
         observations.lock_every_mitigation(connection)
-        gone = [one for one in history.open_subjects(connection) if one not in kept and one != SERVICE]
+        ours = {SERVICE, *(one.subject for one in history.open_of_concern(connection, Concern.FLOOD))}
+        gone = [one for one in history.open_subjects(connection) if one not in kept and one not in ours]
         for subject, found in history.open_incidents_of(connection, gone).items():
             addressed = outbox.addressed(connection, [incident.id for incident in found.values()])
             for incident in found.values():
@@ -176,6 +197,7 @@ def _write(connection: Connection, judged: Sequence[Assessed], occasion: Occasio
     is_open = history.open_incidents_of(connection, list(streaks))
     incidents = [incident.id for found in is_open.values() for incident in found.values()]
     addressed = outbox.addressed(connection, incidents)
+    muted = mutes.holding(connection, list(streaks), now=occasion.now)
     transitions = {}
     for one in new:
         subject = one.mitigation.id
@@ -190,6 +212,7 @@ def _write(connection: Connection, judged: Sequence[Assessed], occasion: Occasio
             document=one.kept.file.relative_to(occasion.evidence.parent).as_posix() if one.kept else "",
             observation=numbers[subject],
             is_open=is_open[subject],
+            mutes=muted.get(subject, ()),
             addressed=addressed,
         )
         transitions[subject] = follow(connection, case)

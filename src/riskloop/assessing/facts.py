@@ -1,15 +1,14 @@
 """Gathers every fact a channel needs about a change of an incident, at the moment of the change."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
-
-import orjson
 
 from riskloop.incidents import Change, Concern, Incident, Transition
 from riskloop.measurements import Look, Section
+from riskloop.mutes import Mute
 from riskloop.notifications import Action, Facts, Links, Reach
 from riskloop.risks import Mitigation, Owner
 from riskloop.thresholds import Assessment, Verdict
@@ -84,8 +83,18 @@ def facts_of_look(
         sections=sections,
         document=document,
         remedy=kind.remedy if is_breach else (),
-        actions=_actions(mitigation, occasion.links) if is_breach else (),
+        actions=(
+            *(_actions(mitigation, occasion.links) if is_breach else ()),
+            _accepting(told.incident, occasion.links),
+        ),
     )
+
+
+def under_mutes(facts: Facts, mutes: Sequence[Mute]) -> Facts:
+    """Add to the facts which acceptance or silence covers the incident, and whether it hushes the change."""
+    covering = [mute for mute in mutes if mute.covers(facts.concern)]
+    hushing = [mute for mute in covering if mute.hushes(facts.concern, facts.change, facts.severity)]
+    return replace(facts, mute=next(iter([*hushing, *covering]), None), quiet=bool(hushing))
 
 
 def facts_of_service(told: Told, owner: Owner, occasion: Occasion, *, problem: str, remedy: str) -> Facts:
@@ -93,8 +102,24 @@ def facts_of_service(told: Told, owner: Owner, occasion: Occasion, *, problem: s
     return _facts(told, (owner,), occasion, summary=problem, remedy=(remedy,))
 
 
-def facts_of_closing(told: Told, last: Facts, occasion: Occasion) -> Facts:
-    """Tell the last facts once more, for an incident that ends for a reason that is no look."""
+def facts_of_flood(told: Told, owner: Owner, occasion: Occasion, *, sections: tuple[Section, ...]) -> Facts:
+    """Gather the facts of many incidents of one owner, told of at once.
+
+    Args:
+        sections: the list of them.
+    """
+    return _facts(
+        told,
+        (owner,),
+        occasion,
+        summary=f"{told.transition.reason}; each gets its own issue and message as the services allow.",
+        sections=sections,
+        remedy=("Look for what they have in common: one cause is likelier than many.",),
+    )
+
+
+def facts_again(told: Told, last: Facts, occasion: Occasion) -> Facts:
+    """Tell the last facts once more, for a change that no look led to."""
     return replace(
         last,
         change=told.transition.change,
@@ -103,6 +128,8 @@ def facts_of_closing(told: Told, last: Facts, occasion: Occasion) -> Facts:
         reason=told.transition.reason,
         at=occasion.now,
         run_url=occasion.links.run,
+        mute=None,
+        quiet=False,
     )
 
 
@@ -126,12 +153,19 @@ def _facts(told: Told, owners: tuple[Owner, ...], occasion: Occasion, **more: An
 
 
 def _actions(mitigation: Mitigation, links: Links) -> tuple[Action, ...]:
-    parameters = quote(orjson.dumps({"mitigation": mitigation.id}).decode())
     return tuple(
         Action(
             says=form.says,
-            url=f"{links.forms[form.flow]}?parameters={parameters}" if form.flow in links.forms else "",
+            url=links.form(form.flow, {"mitigation": mitigation.id}),
             command=form.command.format(mitigation=mitigation.id),
         )
         for form in mitigation.kind.forms
+    )
+
+
+def _accepting(incident: Incident, links: Links) -> Action:
+    return Action(
+        says="accept it until a date",
+        url=links.form("accept_incident", {"incident": incident.id}),
+        command=f"riskloop accept {incident.id} --until 30d --who NAME --why REASON",
     )

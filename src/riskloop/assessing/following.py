@@ -6,9 +6,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from riskloop.assessing.facts import Occasion, Told, facts_of_closing, facts_of_look
+from riskloop.assessing.facts import Occasion, Told, facts_again, facts_of_look, under_mutes
 from riskloop.incidents import BLIND_AFTER, Change, Concern, Incident, Streaks, Transition, next_transition
 from riskloop.measurements import Look
+from riskloop.mutes import Mute
 from riskloop.notifications import Facts, Route, routes
 from riskloop.risks import Mitigation
 from riskloop.store import history, outbox
@@ -23,6 +24,7 @@ class Case:
         document: where the whole evidence is kept, empty if nowhere.
         observation: the number it is stored under.
         is_open: the mitigation's open incidents.
+        mutes: the acceptance and the silence that cover it.
         addressed: by incident, everywhere it was sent to.
     """
 
@@ -34,6 +36,7 @@ class Case:
     document: str
     observation: int
     is_open: Mapping[Concern, Incident]
+    mutes: Sequence[Mute]
     addressed: Mapping[str, Collection[Route]]
 
 
@@ -75,11 +78,29 @@ def close(
     connection: Connection, incident: Incident, reason: str, occasion: Occasion, places: Sequence[Route]
 ) -> tuple[Incident, Transition]:
     """Resolve an incident for a reason that is no look, and tell of it in these places, in their order."""
-    transition = Transition(change=Change.RESOLVED, severity=Verdict.OK, reason=reason)
-    told = changed(incident, transition, subject=incident.subject, concern=incident.concern, now=occasion.now)
+    return retell(
+        connection,
+        replace(incident, resolved_at=occasion.now),
+        Transition(change=Change.RESOLVED, severity=Verdict.OK, reason=reason),
+        occasion,
+        places,
+    )
+
+
+def retell(
+    connection: Connection,
+    incident: Incident,
+    transition: Transition,
+    occasion: Occasion,
+    places: Sequence[Route],
+    *,
+    mutes: Sequence[Mute] = (),
+) -> tuple[Incident, Transition]:
+    """Tell of an incident that no look has changed, with the facts that were told last."""
+    told = Told(before=incident, incident=incident, transition=transition)
     _, last = history.last_transition(connection, incident.id)
-    record(connection, told, facts_of_closing(told, last, occasion), places)
-    return told.incident, transition
+    record(connection, told, under_mutes(facts_again(told, last, occasion), mutes), places)
+    return incident, transition
 
 
 def changed(
@@ -131,6 +152,8 @@ def record(
 ) -> None:
     """Write a change of an incident, with a delivery for each of these places, in their order."""
     incident = told.incident
+    if not facts.quiet and facts.change is not Change.UPDATED:
+        incident = replace(incident, spoken_at=facts.at)
     if told.before is None:
         history.add_incident(connection, incident, owner=facts.owners[0].name)
     else:
@@ -138,7 +161,7 @@ def record(
     number = history.add_transition(
         connection, incident.id, told.transition, facts, at=facts.at, observation=observation
     )
-    outbox.add_deliveries(connection, transition=number, incident=incident.id, places=places, now=facts.at)
+    outbox.add_deliveries(connection, transition=number, facts=facts, places=places, now=facts.at)
 
 
 def _change(
@@ -169,6 +192,7 @@ def _change(
         assessment=case.assessment,
         document=case.document,
     )
+    facts = under_mutes(facts, case.mutes)
     record(connection, told, facts, places, observation=case.observation)
     return told.incident, transition
 
@@ -195,10 +219,8 @@ def _address(
 ) -> None:
     """Tell of an open incident where a channel was added since it opened."""
     if missing:
-        number, _ = history.last_transition(connection, incident.id)
-        outbox.add_deliveries(
-            connection, transition=number, incident=incident.id, places=missing, now=occasion.now
-        )
+        number, facts = history.last_transition(connection, incident.id)
+        outbox.add_deliveries(connection, transition=number, facts=facts, places=missing, now=occasion.now)
 
 
 def _stands(concern: Concern, assessment: Assessment) -> bool:

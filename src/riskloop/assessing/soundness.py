@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 
 from riskloop.measurements import Look, Metric, Observation, Section
+from riskloop.redaction import redacted
 from riskloop.store.text import storable
 
 
@@ -15,7 +16,7 @@ def made_sound(look: Look, metrics: tuple[Metric, ...]) -> Look:
     """
     seen = look.observation
     if seen is None:
-        return replace(look, reason=storable(look.reason))
+        return replace(look, reason=storable(redacted(look.reason)))
     if flaw := _flaw(seen, metrics):
         return replace(look, observation=None, reason=storable(flaw))
     evidence = replace(

@@ -1,12 +1,21 @@
 """Where people hear: GitHub issues, Slack threads, and a preview of both; one small protocol for all."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
+from riskloop.channels.markers import Marker
 from riskloop.notifications import Facts, Posting
 
-__all__ = ["Channel", "Parcel", "Posting"]
+__all__ = ["Channel", "Kept", "Parcel", "Posting", "Standing", "Turn"]
+
+Turn = Callable[[], None]
+"""Called right before each request that writes: it waits until that may go out, or raises TryAgain.
+
+Whatever else it raises goes through to its caller: whoever holds the delivery no longer does.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +30,7 @@ class Parcel:
         previous_url: the last resolved posting of the same subject and concern; empty if there is none.
         issue_url: the incident's GitHub issue, for the other channels; empty if not known.
         attempted_at: when a delivery whose outcome is unknown was first tried; None if never.
+        reopen: a posting that a person closed is opened again with this; else it is left closed.
     """
 
     delivery: str
@@ -32,18 +42,56 @@ class Parcel:
     previous_url: str = ""
     issue_url: str = ""
     attempted_at: datetime | None = None
+    reopen: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A posting of ours that a look around in a place came upon.
+
+    Args:
+        made_at: when it was posted.
+    """
+
+    posting: Posting
+    marker: Marker
+    made_at: datetime
+
+
+class Standing(StrEnum):
+    """What a posting is now: open, closed by whomever, or gone, which is deleted or moved away."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    GONE = "gone"
 
 
 class Channel(Protocol):
-    """A place to be heard. Both verbs raise TryAgain, Ambiguous or GaveUp, and nothing else of their own."""
+    """A place to be heard; its verbs raise TryAgain, Ambiguous, Gone or GaveUp, and nothing else."""
 
-    def send(self, parcel: Parcel, *, found: Posting | None = None) -> Posting:
+    def send(self, parcel: Parcel, *, turn: Turn, found: Posting | None = None) -> Posting:
         """Bring the channel to the parcel's state with at most one POST; everything else is idempotent.
 
         Args:
             parcel: what to tell.
+            turn: called before each write.
             found: what `find` found: the POST has happened, only the idempotent rest is done.
+
+        Raises:
+            Gone: the posting is no longer there; nothing was posted.
         """
 
     def find(self, parcel: Parcel) -> Posting | None:
         """Look whether this very delivery's POST is there already: by its marker and by our authorship."""
+
+    def look_around(self, target: str, *, since: datetime | None) -> Iterable[Kept]:
+        """List the postings of ours in a place that tell of an incident not yet over.
+
+        Args:
+            since: only those made or changed since then; None for all that can still be seen.
+
+        A channel that cannot look gives none.
+        """
+
+    def prove(self, realm: str) -> None:
+        """Make sure that a realm's token works; GaveUp says why not."""

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 
-from riskloop.errors import Ambiguous, GaveUp, TryAgain, Undelivered
+from riskloop.errors import Ambiguous, GaveUp, Gone, TryAgain, Undelivered
+from riskloop.redaction import redacted
 from riskloop.wording.escaping import visible
 
 LOST = (OSError, http.client.HTTPException)
@@ -29,10 +30,11 @@ _LONGEST_WAIT = 86_400.0
 
 
 class Outcome(Enum):
-    """What is to be done: wait and send again, look first, mend the channel, or mend its token."""
+    """What is to be done: wait and send again, look first, do without, mend the channel, or its token."""
 
     WAIT = auto()
     LOOK = auto()
+    MISS = auto()
     MEND = auto()
     LOGIN = auto()
 
@@ -85,6 +87,7 @@ ANSWERS: Mapping[str, Row] = {
     "fatal_error": Row(Outcome.LOOK, "failed on its side, perhaps half-way"),
     "internal_error": Row(Outcome.LOOK, "failed on its side"),
     "service_unavailable": Row(Outcome.LOOK, "failed on its side"),
+    "update_failed": Row(Outcome.LOOK, "failed on its side"),
     "request_timeout": Row(Outcome.LOOK, "gave up waiting for what was sent"),
     "accesslimited": Row(Outcome.LOGIN, "does not let this network in", "ask the workspace's administrator"),
     "account_inactive": Row(Outcome.LOGIN, "has deactivated the token's account", _TOKEN),
@@ -93,6 +96,12 @@ ANSWERS: Mapping[str, Row] = {
     "token_expired": Row(Outcome.LOGIN, "says the token has expired", _TOKEN),
     "token_revoked": Row(Outcome.LOGIN, "says the token was revoked", _TOKEN),
     "org_login_required": Row(Outcome.LOGIN, "is moving the workspace to an organisation", "try again later"),
+    "team_access_not_granted": Row(
+        Outcome.LOGIN, "does not let the token into the workspace", "install the app in that workspace"
+    ),
+    "two_factor_setup_required": Row(
+        Outcome.LOGIN, "wants two-factor authentication of the token's account", "set it up"
+    ),
     "ekm_access_denied": Row(
         Outcome.MEND, "has messages suspended by an administrator", "ask the administrator"
     ),
@@ -110,22 +119,35 @@ ANSWERS: Mapping[str, Row] = {
     "channel_is_archived": Row(
         Outcome.MEND, "says the channel is archived", "name another channel in the register"
     ),
-    "message_not_found": Row(
-        Outcome.MEND, "no longer has the message", "it was deleted: the next incident has a new one"
-    ),
-    "thread_not_found": Row(
-        Outcome.MEND, "no longer has the thread", "it was deleted: the next incident has a new one"
-    ),
+    "message_not_found": Row(Outcome.MISS, "no longer has the message"),
+    "thread_not_found": Row(Outcome.MISS, "no longer has the thread"),
     "cant_update_message": Row(
         Outcome.MEND, "says the message is not ours to edit", "use the token it was sent with"
     ),
     "edit_window_closed": Row(
         Outcome.MEND, "allows no edit so late", "change the workspace's message settings"
     ),
+    "is_inactive": Row(Outcome.MEND, "says the channel is frozen", "name another channel in the register"),
+    "restricted_action_read_only_channel": Row(
+        Outcome.MEND, "lets nobody but a few post in the channel", "let the app post, or name another channel"
+    ),
+    "restricted_action_thread_locked": Row(
+        Outcome.MEND, "says the thread is locked", "unlock it, or ask the workspace's administrator"
+    ),
+    "restricted_action_non_threadable_channel": Row(
+        Outcome.MEND, "allows no threads in the channel", "allow them, or name another channel"
+    ),
+    "restricted_action_thread_only_channel": Row(
+        Outcome.MEND, "allows nothing but replies in the channel", "allow messages, or name another channel"
+    ),
+    "cannot_reply_to_message": Row(
+        Outcome.MEND, "allows no reply to that message", "see what the message has become"
+    ),
     "invalid_blocks": Row(Outcome.MEND, "rejects what was sent", _OURS),
     "msg_too_long": Row(Outcome.MEND, "says what was sent is too large", _OURS),
     "no_text": Row(Outcome.MEND, "rejects an empty message", _OURS),
     "invalid_metadata_format": Row(Outcome.MEND, "rejects what was sent", _OURS),
+    "metadata_too_large": Row(Outcome.MEND, "says what was sent is too large", _OURS),
     # An answer of ok: false is a decision, known to us or not.
     "other error": Row(
         Outcome.MEND, "rejects what was sent", "see what Slack's documentation says of this error"
@@ -145,13 +167,16 @@ def refused(row: str, *, service: str, doing: str, said: str = "", after: float 
         after: seconds the other side asked us to wait, if it said.
     """
     meaning = ANSWERS[row]
-    quoted = visible(" ".join(said.split())[:200])
+    # Before it is cut: half a secret is no longer known as one.
+    quoted = visible(" ".join(redacted(said).split())[:200])
     what = f"{doing}: {service} {meaning.words}" + (f" ({quoted})" if quoted else "")
     match meaning.outcome:
         case Outcome.WAIT:
             return TryAgain(what, remedy=meaning.remedy, after=after)
         case Outcome.LOOK:
             return Ambiguous(what, remedy=meaning.remedy)
+        case Outcome.MISS:
+            return Gone(what, remedy=meaning.remedy)
         case Outcome.MEND:
             return GaveUp(what, remedy=meaning.remedy)
         case Outcome.LOGIN:
@@ -162,13 +187,15 @@ def refused(row: str, *, service: str, doing: str, said: str = "", after: float 
 def looked_into(*, posted: bool) -> Iterator[None]:
     """Make a failure after the POST Ambiguous: sent again without a look, the POST would come twice.
 
+    What is gone is said as it is: it took what was posted with it.
+
     Args:
         posted: whether this delivery's POST has been applied, now or in an earlier attempt.
     """
     try:
         yield
     except Undelivered as error:
-        if not posted or (isinstance(error, GaveUp) and not error.authentication):
+        if not posted or isinstance(error, Gone) or (isinstance(error, GaveUp) and not error.authentication):
             raise
         raise Ambiguous(error.what, remedy=error.remedy) from error
 

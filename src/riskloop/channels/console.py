@@ -6,17 +6,17 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from riskloop.channels import Parcel, Posting
+from riskloop.channels import Kept, Parcel, Posting, Turn
 from riskloop.errors import TryAgain
 from riskloop.incidents import Change
 from riskloop.wording import github, slack
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _NAME_LIMIT = 80
-_TOLD_APART = frozenset({Change.WORSENED, Change.EASED, Change.REMINDED, Change.RESOLVED})
 
 
 class Console:
@@ -29,12 +29,13 @@ class Console:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def send(self, parcel: Parcel, *, found: Posting | None = None) -> Posting:
+    def send(self, parcel: Parcel, *, turn: Turn, found: Posting | None = None) -> Posting:
         """Write the incident's preview, and that of its comment or reply; sent twice, the same files result.
 
         Raises:
             TryAgain: the directory cannot be written.
         """
+        turn()
         try:
             return self._write(parcel, found)
         except OSError as error:
@@ -50,6 +51,14 @@ class Console:
         except OSError as error:
             raise _unwritable(self._directory, error) from error
 
+    def look_around(self, target: str, *, since: datetime | None) -> Iterable[Kept]:
+        """Find nothing: a preview is found by its name, and written anew."""
+        del target, since
+        return ()
+
+    def prove(self, realm: str) -> None:
+        """Need no token."""
+
     def _write(self, parcel: Parcel, found: Posting | None) -> Posting:
         file = self._file(parcel)
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -59,16 +68,19 @@ class Console:
         if issue:
             _put(file, _issue(parcel, marker))
         else:
-            message = slack.message(parcel.facts, issue_url=parcel.issue_url)
-            _put(file.with_suffix(".json"), _payload(parcel, message, marker))
+            message = slack.message(
+                parcel.facts, issue_url=parcel.issue_url, previous_url=parcel.previous_url
+            )
+            state = slack.state(parcel.facts)
+            _put(file.with_suffix(".json"), _payload(parcel, message, marker=marker, state=state))
             _put(file, _readable(parcel, message, marker))
-        if not opening and parcel.facts.change in _TOLD_APART and found is None:
+        if not opening and parcel.facts.aloud and found is None:
             apart = self._apart(parcel, parcel.marker) or self._next(parcel)
             if issue:
                 _put(apart, github.comment(parcel.facts, marker=parcel.marker) + "\n")
             else:
                 message = slack.reply(parcel.facts, issue_url=parcel.issue_url)
-                _put(apart.with_suffix(".json"), _payload(parcel, message, parcel.marker))
+                _put(apart.with_suffix(".json"), _payload(parcel, message, marker=parcel.marker))
                 _put(apart, _readable(parcel, message, parcel.marker))
         return parcel.posting or self._posting(file)
 
@@ -116,13 +128,9 @@ def _issue(parcel: Parcel, marker: str) -> str:
     return f"{front}{body}\n"
 
 
-def _payload(parcel: Parcel, message: slack.Message, marker: str) -> str:
-    payload = {
-        "channel": parcel.target.rpartition("/")[2].removeprefix("slack:"),
-        "text": message.text,
-        "blocks": list(message.blocks),
-        "metadata": {"event_type": "riskloop", "event_payload": {"marker": marker}},
-    }
+def _payload(parcel: Parcel, message: slack.Message, *, marker: str, state: str = "") -> str:
+    channel = parcel.target.rpartition("/")[2].removeprefix("slack:")
+    payload = slack.payload(channel, message, marker=marker, state=state)
     return json.dumps(payload, indent=2, ensure_ascii=False) + "\n"
 
 

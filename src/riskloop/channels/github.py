@@ -8,15 +8,16 @@ import json
 import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from github import Auth, Github
 
-from riskloop.channels import Parcel, Posting
+from riskloop.channels import Kept, Parcel, Posting, Turn
 from riskloop.channels.answers import LOST, by_status, looked_into, refused, wait_asked, without_answer
 from riskloop.channels.markers import read_marker
 from riskloop.errors import GaveUp, Undelivered
+from riskloop.identity import Accounts
 from riskloop.incidents import Change
 from riskloop.wording import github as wording
 
@@ -25,7 +26,7 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/(?!\.{1,2}$)[\w.-]+")
 _PAGE = 100
 _BEFORE = timedelta(minutes=2)
 _CLOSED = {"state": "closed", "state_reason": "completed"}
-_TOLD_IN_A_COMMENT = frozenset({Change.WORSENED, Change.EASED, Change.REMINDED, Change.RESOLVED})
+_REOPENED = {"state": "open", "state_reason": "reopened"}
 
 
 class GitHub:
@@ -35,11 +36,13 @@ class GitHub:
         token: with metadata read and issues write; contents and pull requests write for pull requests.
         url: the API's base address.
         key: the key that signs our markers.
+        accounts: who we have written as.
         timeout: seconds to wait for each answer.
     """
 
-    def __init__(self, token: str, url: str, *, key: bytes, timeout: int = 15) -> None:
+    def __init__(self, token: str, url: str, *, key: bytes, accounts: Accounts, timeout: int = 15) -> None:
         self._key = key
+        self._accounts = accounts
         self._client = Github(
             auth=Auth.Token(token),
             base_url=url,
@@ -48,9 +51,9 @@ class GitHub:
             seconds_between_requests=None,
             seconds_between_writes=None,
         )
-        self._us: int | None = None
+        self._proven = False
 
-    def send(self, parcel: Parcel, *, found: Posting | None = None) -> Posting:
+    def send(self, parcel: Parcel, *, turn: Turn, found: Posting | None = None) -> Posting:
         """Open the incident's issue, or bring it and its comments up to date.
 
         The one POST opens the issue or adds the comment. Whatever fails after it is Ambiguous, so that the
@@ -60,8 +63,8 @@ class GitHub:
             TryAgain, Ambiguous, GaveUp: as the protocol says.
         """
         if parcel.posting is None:
-            return self._open(parcel, found)
-        return self._update(parcel, parcel.posting, found)
+            return self._open(parcel, found, turn)
+        return self._update(parcel, parcel.posting, found, turn)
 
     def find(self, parcel: Parcel) -> Posting | None:
         """Look for the issue, or the comment, that carries this delivery's signed marker and is by us.
@@ -86,11 +89,31 @@ class GitHub:
                 return parcel.posting
         return None
 
+    def look_around(self, target: str, *, since: datetime | None) -> Iterator[Kept]:
+        """List our open issues, by their signed marker and our authorship; labels may have been dropped."""
+        us = self._who_we_are()
+        query = {"state": "open", "sort": "created", "direction": "asc"}
+        if since is not None:
+            query["since"] = f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        doing = f"looking for our issues in {target}"
+        for issue in self._pages(f"{self._place(target)}/issues", query, doing=doing):
+            marker = read_marker((issue.get("body") or "").partition("\n")[0], self._key)
+            author = str((issue.get("user") or {}).get("id"))
+            if marker is not None and author in us and "pull_request" not in issue:
+                made_at = datetime.fromisoformat(issue["created_at"])
+                yield Kept(posting=_posting(issue), marker=marker, made_at=made_at)
+
+    def prove(self, realm: str) -> None:
+        """Make sure that the token works, and remember whose it is."""
+        user = self._call("GET", "/user", doing="asking whose token it is", expect="id")
+        self._accounts.remember(realm, str(user["id"]))
+        self._proven = True
+
     def check(self, repositories: Iterable[str]) -> list[tuple[str, bool, str]]:
         """Say for the token and for each repository whether we can work there: name, yes or no, words."""
         try:
             user = self._call("GET", "/user", doing="asking whose token it is")
-            self._us = int(user["id"])
+            self._accounts.remember("github", str(user["id"]))
             found = [("GitHub token", True, f"belongs to {user['login']}")]
         except Undelivered as error:
             return [("GitHub token", False, str(error))]
@@ -113,7 +136,7 @@ class GitHub:
                 found.append((name, True, "can be read and written; --send-test proves it"))
         return found
 
-    def send_test(self, target: str) -> Posting:
+    def send_test(self, target: str, *, turn: Turn) -> Posting:
         """Open a test issue and close it again; its address is in the posting."""
         payload = {
             "title": "riskloop: a test, please ignore",
@@ -122,8 +145,10 @@ class GitHub:
         }
         place = self._place(target)
         doing = f"opening a test issue in {target}"
+        turn()
         posting = _posting(self._call("POST", f"{place}/issues", payload, doing=doing, expect="number"))
         closed = {"state": "closed", "state_reason": "not_planned"}
+        turn()
         self._call("PATCH", self._issue(target, posting), closed, doing=f"closing test issue {posting.url}")
         return posting
 
@@ -134,6 +159,7 @@ class GitHub:
         *,
         title: str,
         body: str,
+        turn: Turn,
     ) -> Posting:
         """Have one pull request from a branch into the default one: the one there is, else a new one.
 
@@ -151,38 +177,42 @@ class GitHub:
                 return _posting(pull)
         payload = {"title": title, "body": body, "head": branch, "base": base}
         doing = f"opening a pull request from {branch} in {repository}"
+        turn()
         return _posting(self._call("POST", f"{place}/pulls", payload, doing=doing, expect="number"))
 
-    def _open(self, parcel: Parcel, found: Posting | None) -> Posting:
+    def _open(self, parcel: Parcel, found: Posting | None, turn: Turn) -> Posting:
         posting = found
         if posting is None:
             payload = _content(parcel, marker=parcel.marker)
             doing = f"opening an issue in {parcel.target}"
             path = f"{self._place(parcel.target)}/issues"
+            turn()
             issue = self._call("POST", path, payload, doing=doing, expect="number")
+            self._remember(issue)
             posting = _posting(issue)
             _compare_labels(issue, payload["labels"])
         if parcel.facts.change is Change.RESOLVED:
             with looked_into(posted=True):
                 doing = f"closing {_name(parcel, posting)}"
+                turn()
                 self._call(
                     "PATCH", self._issue(parcel.target, posting), _CLOSED, doing=doing, expect="number"
                 )
         return posting
 
-    def _update(self, parcel: Parcel, posting: Posting, found: Posting | None) -> Posting:
+    def _update(self, parcel: Parcel, posting: Posting, found: Posting | None, turn: Turn) -> Posting:
         resolved = parcel.facts.change is Change.RESOLVED
         posted = found is not None
         with looked_into(posted=posted):
             issue = self._read(parcel, posting)
             if not resolved:
-                issue = self._edit(parcel, posting, issue)
-        if parcel.facts.change in _TOLD_IN_A_COMMENT and not posted:
-            self._comment(parcel, posting)
+                issue = self._edit(parcel, posting, issue, turn)
+        if parcel.facts.aloud and not posted:
+            self._comment(parcel, posting, turn)
             posted = True
         if resolved:
             with looked_into(posted=posted):
-                issue = self._edit(parcel, posting, issue)
+                issue = self._edit(parcel, posting, issue, turn)
         return _posting(issue)
 
     def _read(self, parcel: Parcel, posting: Posting) -> Mapping[str, Any]:
@@ -207,35 +237,45 @@ class GitHub:
         ]
         return where != str(named).lower()
 
-    def _edit(self, parcel: Parcel, posting: Posting, issue: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _edit(
+        self, parcel: Parcel, posting: Posting, issue: Mapping[str, Any], turn: Turn
+    ) -> Mapping[str, Any]:
         """Bring title, body and labels up to date; people's labels and a closing by hand are kept."""
         payload = _content(parcel, marker=parcel.opening_marker)
         payload["labels"] = [*payload["labels"], *_labels_of_people(issue)]
         if parcel.facts.change is Change.RESOLVED and issue.get("state") == "open":
             payload |= _CLOSED
+        elif parcel.reopen and issue.get("state") == "closed":
+            payload |= _REOPENED
         path = self._issue(parcel.target, posting)
         doing = f"updating {_name(parcel, posting)}"
+        turn()
         edited: Mapping[str, Any] = self._call("PATCH", path, payload, doing=doing, expect="number")
         _compare_labels(edited, payload["labels"])
         return edited
 
-    def _comment(self, parcel: Parcel, posting: Posting) -> None:
+    def _comment(self, parcel: Parcel, posting: Posting, turn: Turn) -> None:
         text = wording.comment(parcel.facts, marker=parcel.marker)
         path = f"{self._issue(parcel.target, posting)}/comments"
         doing = f"commenting on {_name(parcel, posting)}"
-        self._call("POST", path, {"body": text}, doing=doing, expect="id")
+        turn()
+        self._remember(self._call("POST", path, {"body": text}, doing=doing, expect="id"))
 
-    def _who_we_are(self) -> int:
-        if self._us is None:
-            user = self._call("GET", "/user", doing="asking whose token it is", expect="id")
-            self._us = int(user["id"])
-        return self._us
+    def _who_we_are(self) -> frozenset[str]:
+        if not self._proven:
+            self.prove("github")
+        return self._accounts.known("github")
 
-    def _is_this(self, posted: Mapping[str, Any], parcel: Parcel, us: int) -> bool:
+    def _remember(self, posted: Mapping[str, Any]) -> None:
+        author = (posted.get("user") or {}).get("id")
+        if author is not None:
+            self._accounts.remember("github", str(author))
+
+    def _is_this(self, posted: Mapping[str, Any], parcel: Parcel, us: frozenset[str]) -> bool:
         first_line = (posted.get("body") or "").partition("\n")[0]
         marker = read_marker(first_line, self._key)
         author = (posted.get("user") or {}).get("id")
-        return marker is not None and marker == read_marker(parcel.marker, self._key) and author == us
+        return marker is not None and marker == read_marker(parcel.marker, self._key) and str(author) in us
 
     def _place(self, repository: str) -> str:
         if not _REPOSITORY.fullmatch(repository):

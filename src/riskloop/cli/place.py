@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from riskloop import tables
+from riskloop.redaction import install
 from riskloop.settings import Settings, read_settings
 
 FINE, COULD_NOT, WRONG, OPEN = 0, 1, 2, 3
@@ -30,6 +31,7 @@ class Place:
     def settings(self) -> Settings:
         """Read the settings; without any register, those of the demo if there is one."""
         settings = read_settings(register=self.register, state=self.state)
+        install(settings)
         if self.register or settings.register.exists():
             return settings
         from deployments.demo import demo_settings  # noqa: PLC0415 - stands over us in the layers

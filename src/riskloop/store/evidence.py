@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from riskloop.errors import StoreError
+from riskloop.redaction import without_secrets
 from riskloop.store.tables import evidence
 
 
@@ -27,14 +28,14 @@ class Kept:
 
 
 def keep_document(document: str, directory: Path) -> Kept:
-    """Write a document under its SHA-256 if it is not there yet.
+    """Write a document under its SHA-256 if it is not there yet, without any secret of ours.
 
     The file appears whole or not at all: it is written beside its place, flushed and renamed.
 
     Raises:
         StoreError: the disk is full or the directory cannot be written.
     """
-    content = document.encode("utf-8", "backslashreplace")
+    content = without_secrets(document).encode("utf-8", "backslashreplace")
     digest = hashlib.sha256(content).hexdigest()
     file = directory / digest[:2] / f"{digest}.txt.gz"
     kept = Kept(sha256=digest, size=len(content), file=file)

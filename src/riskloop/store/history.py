@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, RowMapping, Select, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, insert, select, update
 
-from riskloop.incidents import Concern, Incident, Streaks, Transition
+from riskloop.incidents import Change, Concern, Incident, Streaks, Transition
 from riskloop.notifications import Facts
+from riskloop.redaction import without_secrets
 from riskloop.store.tables import (
     decisions,
     incidents,
@@ -56,6 +57,48 @@ def open_incidents_of(
     return found
 
 
+def known_incidents(connection: Connection, among: Collection[str]) -> frozenset[str]:
+    """Say which of these incidents the store has, open or resolved."""
+    query = select(incidents.c.id).where(incidents.c.id.in_(among))
+    return frozenset(connection.execute(query).scalars())
+
+
+def open_of_concern(connection: Connection, concern: Concern) -> tuple[Incident, ...]:
+    """Read every open incident of one concern, by subject."""
+    query = select(incidents).where(incidents.c.concern == concern, incidents.c.resolved_at.is_(None))
+    return tuple(_incident(row) for row in connection.execute(query.order_by(incidents.c.subject)).mappings())
+
+
+def count_opened(connection: Connection, *, run: str, phase: str) -> dict[str, int]:
+    """Count by owner the incidents that one run opened, still open, and not yet told of with others."""
+    query = select(incidents.c.owner, func.count()).join_from(incidents, transitions)
+    query = query.where(*_opened_in(run, phase)).group_by(incidents.c.owner)
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def opened(connection: Connection, owner: str, *, run: str, phase: str) -> tuple[Facts, ...]:
+    """Read the facts of those of one owner which are told of aloud."""
+    query = select(transitions.c.facts).join_from(incidents, transitions)
+    query = query.where(*_opened_in(run, phase), incidents.c.owner == owner).order_by(transitions.c.number)
+    found = (_facts.validate_json(text) for text in connection.execute(query).scalars())
+    return tuple(facts for facts in found if not facts.quiet)
+
+
+def put_into_flood(connection: Connection, among: Collection[str], flood: str) -> None:
+    """Note which incident told of these together."""
+    connection.execute(update(incidents).where(incidents.c.id.in_(among)).values(flood=flood))
+
+
+def _opened_in(run: str, phase: str) -> tuple[ColumnElement[bool], ...]:
+    looked = select(observations.c.number).where(observations.c.run == run, observations.c.phase == phase)
+    return (
+        transitions.c.change == Change.OPENED,
+        transitions.c.observation.in_(looked),
+        incidents.c.resolved_at.is_(None),
+        incidents.c.flood == "",
+    )
+
+
 def open_subjects(connection: Connection) -> tuple[str, ...]:
     """List every subject with an open incident."""
     query = select(incidents.c.subject).where(incidents.c.resolved_at.is_(None)).distinct()
@@ -74,12 +117,13 @@ def add_incident(connection: Connection, incident: Incident, *, owner: str) -> N
             fingerprint=incident.fingerprint,
             owner=owner,
             opened_at=incident.opened_at,
+            spoken_at=incident.spoken_at,
         ),
     )
 
 
 def change_incident(connection: Connection, incident: Incident) -> None:
-    """Write an incident's severity, reason, breaches, fingerprint and resolution."""
+    """Write an incident's severity, reason, breaches, fingerprint, resolution, and when it was told of."""
     connection.execute(
         update(incidents)
         .where(incidents.c.id == incident.id)
@@ -89,6 +133,7 @@ def change_incident(connection: Connection, incident: Incident) -> None:
             breaches=_readings.dump_json(incident.breaches).decode(),
             fingerprint=incident.fingerprint,
             resolved_at=incident.resolved_at,
+            spoken_at=incident.spoken_at,
         ),
     )
 
@@ -113,7 +158,7 @@ def add_transition(
             reason=transition.reason,
             at=at,
             observation=observation,
-            facts=_facts.dump_json(facts).decode(),
+            facts=without_secrets(_facts.dump_json(facts).decode()),
         )
         .returning(transitions.c.number),
     ).scalar_one()
@@ -191,7 +236,9 @@ def add_decision(
 def complete_decision(connection: Connection, number: int, *, details: str, at: datetime) -> None:
     """Record that a decision was carried out, and what that changed, as JSON."""
     connection.execute(
-        update(decisions).where(decisions.c.number == number).values(details=details, completed_at=at)
+        update(decisions)
+        .where(decisions.c.number == number)
+        .values(details=without_secrets(details), completed_at=at)
     )
 
 
@@ -206,4 +253,6 @@ def _incident(row: RowMapping) -> Incident:
         fingerprint=row["fingerprint"],
         opened_at=row["opened_at"],
         resolved_at=row["resolved_at"],
+        spoken_at=row["spoken_at"],
+        flood=row["flood"],
     )

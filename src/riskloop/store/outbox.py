@@ -9,26 +9,33 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     RowMapping,
-    Select,
     and_,
     exists,
+    false,
     func,
     insert,
     or_,
     select,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from riskloop.incidents import Concern
 from riskloop.notifications import Facts, Posting, Route
+from riskloop.store.circuits import in_realm
 from riskloop.store.history import new_id
-from riskloop.store.tables import deliveries, incidents, postings, transitions
+from riskloop.store.postings import keep_posting
+from riskloop.store.tables import deliveries, incidents, transitions
+from riskloop.thresholds import Verdict
 
 _facts = TypeAdapter(Facts)
 
 LEASE = timedelta(minutes=5)
 """How long a claimed delivery belongs to its worker; longer than any wait a worker does with it in hand."""
+
+LIFETIME = timedelta(hours=24)
+"""How long after its first attempt a delivery becomes a dead letter; time behind an open circuit excluded."""
+
+_LONGEST_WAIT = timedelta(hours=25)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,17 +43,48 @@ class Claim:
     """A delivery in a worker's hands: nothing is written for it unless the fence still stands.
 
     Args:
+        owner: the name of the owner it is for.
         uncertain_since: when an earlier attempt with unknown outcome began; None if there was none.
+        expires_at: when it becomes a dead letter, if it is not delivered before.
     """
 
     id: str
     incident: str
     channel: str
     target: str
+    owner: str
     facts: Facts
     attempts: int
     fence: int
     uncertain_since: datetime | None
+    expires_at: datetime
+
+    @property
+    def route(self) -> Route:
+        return Route(channel=self.channel, target=self.target)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed:
+    """Where nothing is to be sent for now: a realm behind its circuit, or a place without budget.
+
+    Args:
+        realm: as its route names it; empty if it is a place.
+        channel: of the place; the whole of it where no target is named.
+        owner: whose budget there is used up; empty for everybody's.
+    """
+
+    realm: str = ""
+    channel: str = ""
+    target: str = ""
+    owner: str = ""
+
+    @property
+    def covers(self) -> ColumnElement[bool]:
+        if self.realm:
+            return in_realm(self.realm)
+        named = {"channel": self.channel, "target": self.target, "owner": self.owner}
+        return and_(*(deliveries.c[name] == value for name, value in named.items() if value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +105,12 @@ class Delivery:
 
 
 def add_deliveries(
-    connection: Connection, *, transition: int, incident: str, places: Sequence[Route], now: datetime
+    connection: Connection,
+    *,
+    transition: int,
+    facts: Facts,
+    places: Sequence[Route],
+    now: datetime,
 ) -> None:
     """Put a transition into the outbox for each of these places, in their order."""
     if not places:
@@ -78,9 +121,11 @@ def add_deliveries(
             {
                 "id": new_id(),
                 "transition": transition,
-                "incident": incident,
+                "incident": facts.incident,
                 "channel": route.channel,
                 "target": route.target,
+                "owner": facts.owners[0].name,
+                "urgency": urgency(facts),
                 "state": "pending",
                 "attempts": 0,
                 "fence": 0,
@@ -90,6 +135,13 @@ def add_deliveries(
             for route in places
         ],
     )
+
+
+def urgency(facts: Facts) -> int:
+    """Say how soon a transition is to be told: 0 for many at once, 1 for critical, 2 for the rest."""
+    if facts.concern is Concern.FLOOD:
+        return 0
+    return 1 if Verdict.CRITICAL in {facts.severity, facts.previous} else 2
 
 
 def addressed(connection: Connection, of: Collection[str]) -> dict[str, frozenset[Route]]:
@@ -102,17 +154,56 @@ def addressed(connection: Connection, of: Collection[str]) -> dict[str, frozense
     return {incident: frozenset(places) for incident, places in found.items()}
 
 
-def claim(connection: Connection, *, channels: Collection[str], worker: str, now: datetime) -> Claim | None:
-    """Take the oldest delivery that may go out now; its state is `sending` when the transaction ends.
+def queue(
+    connection: Connection,
+    *,
+    channels: Collection[str],
+    closed: Collection[Closed],
+    now: datetime,
+    limit: int,
+) -> tuple[str, ...]:
+    """List the deliveries to send next: owners take turns, and of each owner's the most urgent comes first.
 
-    Only the oldest unfinished delivery of an incident and channel can be taken, so that an incident's
-    messages arrive in order. One left in `sending` by a worker that died is taken over after its lease.
+    Only the oldest unfinished delivery of an incident and place is among them, so that an incident's messages
+    arrive in order. One left in `sending` by a worker that died is taken over after its lease.
+
+    Args:
+        closed: where nothing is to be sent now.
     """
-    row = connection.execute(_claimable(channels, now)).mappings().first()
+    turn = (
+        func.row_number()
+        .over(
+            partition_by=(deliveries.c.channel, deliveries.c.owner),
+            order_by=(deliveries.c.urgency, deliveries.c.number),
+        )
+        .label("turn")
+    )
+    query = select(deliveries.c.id, deliveries.c.urgency, deliveries.c.number, turn)
+    waiting = query.where(
+        deliveries.c.channel.in_(sorted(channels)),
+        _ready(now),
+        ~_follows_another(),
+        ~or_(false(), *(one.covers for one in closed)),
+    ).subquery()
+    ordered = select(waiting.c.id).order_by(waiting.c.turn, waiting.c.urgency, waiting.c.number)
+    return tuple(connection.execute(ordered.limit(limit)).scalars())
+
+
+def claim(connection: Connection, delivery: str, *, worker: str, now: datetime) -> Claim | None:
+    """Take one delivery: it is `sending` when the transaction ends; None if another worker has it."""
+    query = (
+        select(deliveries, transitions.c.facts)
+        .join(transitions, transitions.c.number == deliveries.c.transition)
+        .where(deliveries.c.id == delivery, _ready(now), ~_follows_another())
+        # PostgreSQL's workers step over each other's rows; on SQLite the transaction is IMMEDIATE already.
+        .with_for_update(skip_locked=True, of=deliveries)
+    )
+    row = connection.execute(query).mappings().first()
     if row is None:
         return None
     # A worker that died in `sending` may have been heard: what it began has an unknown outcome.
     uncertain_since = row["attempted_at"] if row["state"] == "sending" else row["uncertain_since"]
+    first_attempt_at = row["first_attempt_at"] or now
     connection.execute(
         update(deliveries)
         .where(deliveries.c.id == row["id"])
@@ -120,6 +211,7 @@ def claim(connection: Connection, *, channels: Collection[str], worker: str, now
             state="sending",
             attempts=row["attempts"] + 1,
             attempted_at=now,
+            first_attempt_at=first_attempt_at,
             uncertain_since=uncertain_since,
             not_before=None,
             lease_owner=worker,
@@ -132,37 +224,37 @@ def claim(connection: Connection, *, channels: Collection[str], worker: str, now
         incident=row["incident"],
         channel=row["channel"],
         target=row["target"],
+        owner=row["owner"],
         facts=_facts.validate_json(row["facts"]),
         attempts=row["attempts"] + 1,
         fence=row["fence"] + 1,
         uncertain_since=uncertain_since,
+        expires_at=first_attempt_at + LIFETIME + timedelta(seconds=row["held_seconds"]),
     )
 
 
-def _claimable(channels: Collection[str], now: datetime) -> Select[tuple[object, ...]]:
+def extend(connection: Connection, claim: Claim, *, now: datetime) -> bool:
+    """Begin a delivery's lease anew; False if another worker holds it by now."""
+    result = connection.execute(update(deliveries).where(_held(claim)).values(lease_until=now + LEASE))
+    return result.rowcount == 1
+
+
+def _ready(now: datetime) -> ColumnElement[bool]:
+    # A moment further ahead than we ever set one was written by a clock that was wrong.
+    row = deliveries.c
+    waited = or_(row.not_before.is_(None), row.not_before <= now, row.not_before > now + _LONGEST_WAIT)
+    lapsed = or_(row.lease_until < now, row.lease_until > now + LEASE)
+    return or_(and_(row.state == "pending", waited), and_(row.state == "sending", lapsed))
+
+
+def _follows_another() -> ColumnElement[bool]:
     earlier = deliveries.alias("earlier")
-    blocked = exists().where(
+    return exists().where(
         earlier.c.incident == deliveries.c.incident,
         earlier.c.channel == deliveries.c.channel,
         earlier.c.target == deliveries.c.target,
         earlier.c.number < deliveries.c.number,
         earlier.c.state.in_(("pending", "sending")),
-    )
-    ready = or_(
-        and_(
-            deliveries.c.state == "pending",
-            or_(deliveries.c.not_before.is_(None), deliveries.c.not_before <= now),
-        ),
-        and_(deliveries.c.state == "sending", deliveries.c.lease_until < now),
-    )
-    return (
-        select(deliveries, transitions.c.facts)
-        .join(transitions, transitions.c.number == deliveries.c.transition)
-        .where(deliveries.c.channel.in_(sorted(channels)), ready, ~blocked)
-        .order_by(deliveries.c.number)
-        .limit(1)
-        # PostgreSQL's workers step over each other's rows; on SQLite the transaction is IMMEDIATE already.
-        .with_for_update(skip_locked=True, of=deliveries)
     )
 
 
@@ -177,24 +269,7 @@ def finish(
     if not _end(connection, claim, state="done", error="", now=now, uncertain_since=None):
         return False
     if posting is not None:
-        values = {
-            "incident": claim.incident,
-            "channel": claim.channel,
-            "target": claim.target,
-            "reference": posting.reference,
-            "url": posting.url,
-            "opening_delivery": opening,
-            "at": now,
-        }
-        insert_new = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
-        connection.execute(
-            insert_new(postings)
-            .values(values)
-            .on_conflict_do_update(
-                index_elements=["incident", "channel", "target"],
-                set_={"reference": posting.reference, "url": posting.url},
-            ),
-        )
+        keep_posting(connection, claim.incident, claim.route, posting, opening=opening, now=now)
     return True
 
 
@@ -238,15 +313,16 @@ def put_back(
     claim: Claim,
     *,
     error: str,
-    not_before: datetime,
+    not_before: datetime | None,
     uncertain_since: datetime | None,
     counts: bool = True,
 ) -> bool:
     """Return a delivery to the outbox; False if another worker holds it by now.
 
     Args:
+        not_before: None if it may go out again at once.
         uncertain_since: when the attempt of unknown outcome began; None if it surely did not arrive.
-        counts: whether this was an attempt; waiting for the settle time is none.
+        counts: whether this was an attempt; waiting for the settle time or for the budget is none.
     """
     result = connection.execute(
         update(deliveries)
@@ -270,18 +346,15 @@ def _held(claim: Claim) -> ColumnElement[bool]:
     )
 
 
-def posting_of(
-    connection: Connection, incident: str, *, channel: str, target: str
-) -> tuple[Posting, str] | None:
-    """Read what an incident has become in one place, and the delivery that opened it there."""
-    row = connection.execute(
-        select(postings).where(
-            postings.c.incident == incident, postings.c.channel == channel, postings.c.target == target
-        ),
-    ).first()
-    if row is None:
-        return None
-    return Posting(reference=row.reference, url=row.url), row.opening_delivery
+def waits_in_flood(connection: Connection, flood: str) -> bool:
+    """Say whether an open incident that was told of with others still waits to be told of by itself."""
+    query = select(deliveries.c.id).join_from(deliveries, incidents)
+    query = query.where(
+        incidents.c.flood == flood,
+        incidents.c.resolved_at.is_(None),
+        deliveries.c.state.in_(("pending", "sending")),
+    )
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def unsettled(connection: Connection, claim: Claim) -> dict[str, datetime]:
@@ -298,47 +371,6 @@ def unsettled(connection: Connection, claim: Claim) -> dict[str, datetime]:
         .order_by(deliveries.c.number),
     )
     return {row.id: row.created_at for row in rows}
-
-
-def previous_url(connection: Connection, claim: Claim) -> str:
-    """Find where the last resolved incident like this one was told of in the same place; empty if none."""
-    query = (
-        select(postings.c.url)
-        .join(incidents, incidents.c.id == postings.c.incident)
-        .where(
-            incidents.c.subject == claim.facts.subject,
-            incidents.c.concern == claim.facts.concern,
-            incidents.c.resolved_at.is_not(None),
-            incidents.c.id != claim.incident,
-            postings.c.channel == claim.channel,
-            postings.c.target == claim.target,
-        )
-        .order_by(incidents.c.resolved_at.desc())
-        .limit(1)
-    )
-    return connection.execute(query).scalar() or ""
-
-
-def issue_url(connection: Connection, incident: str) -> str:
-    """Find the incident's GitHub issue; empty if it has none yet."""
-    query = select(postings.c.url).where(
-        postings.c.incident == incident,
-        or_(postings.c.channel == "github", postings.c.target.startswith("github:")),
-    )
-    return connection.execute(query.order_by(postings.c.at.desc()).limit(1)).scalar() or ""
-
-
-def list_postings(connection: Connection, incident: str) -> dict[Route, Posting]:
-    """Read everything an incident has become."""
-    rows = connection.execute(
-        select(postings).where(postings.c.incident == incident).order_by(postings.c.at)
-    ).mappings()
-    return {
-        Route(channel=row["channel"], target=row["target"]): Posting(
-            reference=row["reference"], url=row["url"]
-        )
-        for row in rows
-    }
 
 
 def count_deliveries(connection: Connection) -> dict[str, int]:

@@ -120,6 +120,8 @@ incidents = Table(
     Column("owner", Text, nullable=False),
     Column("opened_at", Moment, nullable=False),
     Column("resolved_at", Moment),
+    Column("spoken_at", Moment),
+    Column("flood", Text, nullable=False, server_default=""),
     Index(
         "uq_incidents_open",
         "subject",
@@ -166,6 +168,11 @@ deliveries = Table(
     Column("last_error", Text, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("ended_at", Moment),
+    Column("owner", Text, nullable=False, server_default=""),
+    Column("urgency", Integer, nullable=False, server_default="2"),
+    Column("first_attempt_at", Moment),
+    Column("held_seconds", Float, nullable=False, server_default="0"),
+    Column("dropped", Text, nullable=False, server_default=""),
     UniqueConstraint("transition", "channel", "target"),
     CheckConstraint("state IN ('pending', 'sending', 'done', 'dead')", name="state"),
     Index(
@@ -188,6 +195,53 @@ postings = Table(
     Column("reference", Text, nullable=False),
     Column("url", Text, nullable=False),
     Column("opening_delivery", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("state", Text, nullable=False, server_default="open"),
+    Column("state_at", Moment),
+)
+
+circuits = Table(
+    "circuits",
+    metadata,
+    Column("realm", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("opened_at", Moment, nullable=False),
+    Column("tried_at", Moment, nullable=False),
+)
+
+writes = Table(
+    "writes",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    Column("place", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    Index(None, "place", "at"),
+)
+
+mutes = Table(
+    "mutes",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("muting", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("concern", Text),
+    Column("severity", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("since", Moment, nullable=False),
+    Column("until", Moment, nullable=False),
+    Column("announced", Integer, nullable=False),
+    Column("ended_at", Moment),
+    Column("ended", Text, nullable=False),
+    Index(None, "subject", "ended_at"),
+)
+
+chores = Table(
+    "chores",
+    metadata,
+    Column("name", Text, primary_key=True),
     Column("at", Moment, nullable=False),
 )
 

@@ -24,6 +24,8 @@ _CLOSING = re.compile(
 _REFERENCE = re.compile(r"#(?=\d)|\bGH(?=-\d)", re.IGNORECASE)
 _ADDRESSED = re.compile(r"/(?:issues|pull|discussions)/(?=\d)", re.IGNORECASE)
 _COMMAND = re.compile(r"^([ \t>]*)/", re.MULTILINE)
+# Copied out of an issue's source it is signed as ours are, and would be taken for one.
+_MARKER = re.compile(r"riskloop:(?=\d+ installation=)")
 _MARKDOWN = re.compile(r"([\\`*\[\]$~])|(?<!\w)(_)|(_)(?!\w)")
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 _BLOCK_START = re.compile(r"^(\d+)?([-+=#>.):])")
@@ -31,6 +33,7 @@ _FENCE = 3
 _LONGEST_RUN = 40
 _RUN = re.compile(f"`{{{_LONGEST_RUN - 1}}}(?=`)")
 _BACKTICKS = re.compile(r"`+")
+_SLACK_FENCE = re.compile(r"`(?=``)")
 _HALF_ENTITY = re.compile(r"&[a-z]{0,3}$")
 
 
@@ -44,11 +47,12 @@ def visible(text: str) -> str:
 
 
 def inert(text: str) -> str:
-    """Let nothing in a text act on GitHub: mentions, closing keywords, references, comments, commands."""
+    """Let nothing in a text act on GitHub: mentions, closing keywords, references, commands, our markers."""
     text = _MENTION.sub(f"@{INERT}", visible(text)).replace("<!--", f"<{INERT}!--")
     text = _CLOSING.sub(lambda match: f"{match[0][0]}{INERT}{match[0][1:]}", text)
     text = _REFERENCE.sub(lambda match: f"{match[0]}{INERT}", text)
     text = _ADDRESSED.sub(lambda match: f"{match[0]}{INERT}", text)
+    text = _MARKER.sub(lambda match: f"{match[0]}{INERT}", text)
     return _COMMAND.sub(rf"\1{INERT}/", text)
 
 
@@ -134,21 +138,22 @@ def cut(text: str, limit: int, *, word: str) -> str:
 def slack(text: str, *, limit: int) -> str:
     """Escape text from anywhere for Slack: `&`, `<` and `>` only, as its documentation asks.
 
+    Three backticks are kept apart by zero-width spaces, so that no code block begins or ends with them.
+
     Args:
         text: from anywhere.
         limit: the most characters of the result, counted as Slack does, after escaping.
     """
     escaped = visible(text[: limit * 2]).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    escaped = _SLACK_FENCE.sub(f"`{INERT}", escaped)
     if len(escaped) <= limit:
         return escaped
     return _HALF_ENTITY.sub("", _whole_lines(escaped, limit - 1)).rstrip() + "…"
 
 
 def slack_block(text: str, *, limit: int) -> str:
-    """Write text as a Slack code block; three backticks inside it are kept apart by zero-width spaces."""
-    room = limit - len("```\n\n```")
-    inside = slack(text, limit=room)
-    inside = slack(text, limit=max(1, room - 2 * inside.count("```"))).replace("```", f"`{INERT}`{INERT}`")
+    """Write text as a Slack code block, which nothing in it can end."""
+    inside = slack(text, limit=max(1, limit - len("```\n\n```")))
     return "```\n" + inside.strip("\n") + "\n```"
 
 

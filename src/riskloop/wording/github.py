@@ -31,6 +31,11 @@ _HEADINGS = {
     Change.EASED: "Eased",
     Change.UPDATED: "Updated",
     Change.REMINDED: "Still open",
+    Change.MUTED: "Quiet for a while",
+    Change.ENDING: "Quiet no longer soon",
+    Change.UNMUTED: "Told of again",
+    Change.DISMISSED: "Closed while it stands",
+    Change.REOPENED: "Opened again",
     Change.RESOLVED: "Resolved",
 }
 _SIGNS = {
@@ -50,6 +55,7 @@ def title(facts: Facts) -> str:
         Concern.BREACH: ", ".join(figures.metric(r.metric) for r in facts.readings if r.breached),
         Concern.BLIND: f"{facts.subject} could not be looked at",
         Concern.OVERDUE: "its review is overdue",
+        Concern.FLOOD: facts.summary,
     }[facts.concern]
     return escaping.plain(": ".join(part for part in (state, subject, what) if part), limit=TITLE_LIMIT)
 
@@ -60,7 +66,7 @@ def labels(facts: Facts) -> tuple[str, ...]:
     found = [LABEL]
     if facts.risk_id:
         # GitHub separates labels by commas in a list's query.
-        found.append(f"risk:{facts.risk_id}".replace(",", " ")[:LABEL_LIMIT])
+        found.append(escaping.plain(f"risk:{facts.risk_id}".replace(",", " "), limit=LABEL_LIMIT))
     if severity.rank:
         found.append(f"{SEVERITY}{severity}")
     return tuple(found)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from riskloop.incidents import Change, Concern
+from riskloop.mutes import Mute
 from riskloop.notifications import Action, Facts
 from riskloop.risks import Owner
 from riskloop.thresholds import Reading, Verdict
@@ -17,9 +18,14 @@ SECTION_LIMIT = 3_000
 """Characters of a section, as Slack takes them."""
 HEADER_LIMIT = 150
 """Characters of a header, as Slack takes them."""
+EVENT = "riskloop"
+"""The type of the metadata that our messages carry."""
+TEST = "A test by `riskloop doctor --send-test`: riskloop can post here. No answer is needed."
+"""What a test message says."""
 
 _TEXT_LIMIT = 600
 _EVIDENCE_LIMIT = 1_500
+_LIST_LIMIT = 2_600
 _EVIDENCE_SECTIONS = 2
 _ACTIONS_LIMIT = 10
 _READINGS_LIMIT = 30
@@ -38,8 +44,18 @@ _HEADINGS = {
     Change.EASED: "Eased",
     Change.UPDATED: "Updated",
     Change.REMINDED: "Still open",
+    Change.MUTED: "Quiet for a while",
+    Change.ENDING: "Soon told of again",
+    Change.UNMUTED: "Told of again",
+    Change.DISMISSED: "Left as it is for a day",
+    Change.REOPENED: "Opened again",
     Change.RESOLVED: "Resolved",
 }
+_OWNERS_MUST_ACT = frozenset(
+    {Change.WORSENED, Change.REMINDED, Change.ENDING, Change.UNMUTED, Change.REOPENED}
+)
+_STILL_OPEN = frozenset({Change.REMINDED, Change.UNMUTED, Change.REOPENED})
+_TO_BE_DECIDED = frozenset({Change.ENDING, Change.DISMISSED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,24 +71,49 @@ class Message:
     blocks: tuple[Mapping[str, Any], ...]
 
 
-def message(facts: Facts, *, issue_url: str = "") -> Message:
+def payload(channel: str, message: Message, *, marker: str, state: str = "") -> dict[str, Any]:
+    """Write what Slack's chat.postMessage is called with.
+
+    Args:
+        marker: the signed line by which we know the message again; Slack shows it to nobody.
+        state: of the incident, where the message is the incident's own: `open` or `resolved`.
+    """
+    told = {"marker": marker, "state": state} if state else {"marker": marker}
+    return {
+        "channel": channel,
+        "text": message.text,
+        "blocks": [dict(block) for block in message.blocks],
+        "metadata": {"event_type": EVENT, "event_payload": told},
+    }
+
+
+def state(facts: Facts) -> str:
+    """Say for the message's payload whether the incident is `open` or `resolved`."""
+    return "resolved" if facts.change is Change.RESOLVED else "open"
+
+
+def message(facts: Facts, *, issue_url: str = "", previous_url: str = "") -> Message:
     """Write the incident's message as it stands after a transition.
 
     Args:
         facts: of the latest transition.
         issue_url: the incident's GitHub issue; empty if there is none.
+        previous_url: the message that told of the same before this one; empty if there is none.
     """
     resolved = facts.change is Change.RESOLVED
     title = _title(facts)
     blocks = [
         _header(f"{_SIGNS[Verdict.OK if resolved else facts.severity]} {title}"),
         _section(_how_bad(facts)),
+        _section(_quiet(facts.mute) if facts.mute and not resolved else ""),
         _section(_readings(facts.readings)),
     ]
     if not resolved:
-        blocks += [_section(_evidence(s.title, s.body)) for s in facts.sections[:_EVIDENCE_SECTIONS]]
+        limit = _LIST_LIMIT if facts.concern is Concern.FLOOD else _EVIDENCE_LIMIT
+        sections = facts.sections[:_EVIDENCE_SECTIONS]
+        blocks += [_section(_evidence(found.title, found.body, limit=limit)) for found in sections]
         blocks.append(_section(_to_do(facts)))
-    blocks.append(_context(_links(facts, issue_url)))
+    blocks.append(_context(_links(facts, issue_url, previous_url)))
     return Message(text=f"{_SIGNS[Verdict.OK if resolved else facts.severity]} {title}", blocks=_kept(blocks))
 
 
@@ -89,10 +130,12 @@ def reply(facts: Facts, *, issue_url: str = "") -> Message:
     open_for = figures.duration(facts.at - facts.opened_at)
     if facts.change is Change.RESOLVED:
         lines.append(f"It was open for {open_for}.")
-    if facts.change is Change.REMINDED:
+    if facts.change in _STILL_OPEN:
         lines.append(f"It is {facts.severity}, and has been open for {open_for}.")
-    if facts.change in {Change.WORSENED, Change.REMINDED}:
+    if facts.change in _OWNERS_MUST_ACT:
         lines.append(_owners(facts.owners))
+    if facts.change in _TO_BE_DECIDED:
+        lines += [f"• {_action(action)}" for action in facts.actions[:_ACTIONS_LIMIT]]
     breaches = tuple(reading for reading in facts.readings if reading.breached)
     blocks = [
         _section("\n".join(line for line in lines if line)),
@@ -100,6 +143,19 @@ def reply(facts: Facts, *, issue_url: str = "") -> Message:
         _context(_links(facts, issue_url)),
     ]
     return Message(text=first, blocks=_kept(blocks))
+
+
+def closed(says: str, *, duplicate: bool) -> Message:
+    """Write what is left of a message that should not be there.
+
+    Args:
+        says: why, in one sentence; addresses in it become links.
+        duplicate: it is one too many, rather than that of a resolved incident.
+    """
+    sign = _SIGNS[Verdict.UNKNOWN if duplicate else Verdict.OK]
+    words = (_link(word, word) or escaping.slack(word, limit=_LINE_LIMIT) for word in says.split())
+    text = f"{sign} {' '.join(words)}"
+    return Message(text=text, blocks=_kept([_section(text)]))
 
 
 def _kept(blocks: list[Mapping[str, Any] | None]) -> tuple[Mapping[str, Any], ...]:
@@ -112,6 +168,8 @@ def _title(facts: Facts) -> str:
         Concern.BREACH: facts.risk_title or facts.subject,
         Concern.BLIND: f"{facts.subject} could not be looked at",
         Concern.OVERDUE: f"the review of {facts.risk_title or facts.subject} is overdue",
+        # No number: more may follow in the next run.
+        Concern.FLOOD: f"many new incidents for {facts.owners[0].name}",
     }[facts.concern]
     # Room for the sign before it.
     return escaping.slack(" ".join(f"{state}: {what}".split()), limit=HEADER_LIMIT - 30)
@@ -123,9 +181,17 @@ def _how_bad(facts: Facts) -> str:
     if facts.change is Change.RESOLVED:
         state = f"*Resolved* on {figures.moment(facts.at)}: {reason}. It was open since {since}."
     else:
-        state = f"*{str(facts.severity).capitalize()}* since {since}: {reason}."
+        # The section below says so with the facts of the acceptance or silence itself.
+        why = "" if facts.mute and facts.change in {Change.MUTED, Change.ENDING} else f": {reason}"
+        state = f"*{str(facts.severity).capitalize()}* since {since}{why}."
     lines = [state, escaping.slack(facts.summary, limit=_TEXT_LIMIT), _owners(facts.owners)]
     return "\n".join(line for line in lines if line)
+
+
+def _quiet(mute: Mute) -> str:
+    who = escaping.slack(mute.who, limit=_LINE_LIMIT)
+    why = escaping.slack(mute.why.rstrip(". \n"), limit=_TEXT_LIMIT)
+    return f"*{str(mute.muting).capitalize()}* until {figures.moment(mute.until)} by {who}: {why}."
 
 
 def _reason(facts: Facts) -> str:
@@ -147,10 +213,8 @@ def _readings(readings: tuple[Reading, ...]) -> str:
     return "\n".join(lines)
 
 
-def _evidence(title: str, body: str) -> str:
-    return (
-        f"*{escaping.slack(title, limit=_LINE_LIMIT)}*\n{escaping.slack_block(body, limit=_EVIDENCE_LIMIT)}"
-    )
+def _evidence(title: str, body: str, *, limit: int) -> str:
+    return f"*{escaping.slack(title, limit=_LINE_LIMIT)}*\n{escaping.slack_block(body, limit=limit)}"
 
 
 def _to_do(facts: Facts) -> str:
@@ -170,11 +234,12 @@ def _action(action: Action) -> str:
     return f"{said}: `{escaping.slack(action.command, limit=_LINE_LIMIT).replace('`', chr(39))}`"
 
 
-def _links(facts: Facts, issue_url: str) -> str:
+def _links(facts: Facts, issue_url: str, previous_url: str = "") -> str:
     runbook = _link(facts.runbook, "runbook")
     if facts.runbook and not runbook:
         runbook = f"runbook: {escaping.slack(facts.runbook, limit=_LINE_LIMIT)}"
-    links = (_link(issue_url, "issue"), _link(facts.run_url, "flow run"), runbook)
+    before = _link(previous_url, "the message before")
+    links = (_link(issue_url, "issue"), _link(facts.run_url, "flow run"), runbook, before)
     about = escaping.slack(f"{facts.project} · {facts.subject}", limit=_LINE_LIMIT)
     return " · ".join((about, *(link for link in links if link)))
 

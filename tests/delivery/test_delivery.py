@@ -1,109 +1,23 @@
 """What nobody has heard yet is told once, in order, on GitHub and Slack, whatever happens on the way."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
-from riskloop.assessing import Occasion, assess
-from riskloop.channels.github import GitHub
-from riskloop.channels.slack import Slack
-from riskloop.delivery import MAXIMUM_ATTEMPTS, PATIENCE_SECONDS, Delivered, Postman
-from riskloop.identity import Identity, read_identity
-from riskloop.looking import look
-from riskloop.notifications import Links, Reach
-from riskloop.risks import Site, SlackChannel
+from riskloop.delivery import MAXIMUM_ATTEMPTS, PATIENCE_SECONDS
 from riskloop.store import Store, outbox
-from tests.emulator.emulator import GITHUB_TOKEN, SLACK_TOKEN
-from tests.emulator.rig import Rig
+from tests.delivering import SETTLE, Service
 from tests.proxy.faults import Fault, github_says
 from tests.store import children
-from tests.toys import LEAD, MITIGATION, Clock, ToySettings
+from tests.store.claiming import claim_next
 
 pytestmark = pytest.mark.server
 
-SETTLE = 90.0
 ISSUES = r"/repos/[^/]+/[^/]+/issues"
 
 
 def asks_to_wait(seconds: int) -> Fault:
     return github_says(429, "Too many requests", Retry_After=str(seconds))
-
-
-class Service:
-    """Looks at a toy and delivers what follows, to a repository and a channel of its own."""
-
-    def __init__(
-        self, rig: Rig, store: Store, identity: Identity, place: Path, targets: tuple[str, str]
-    ) -> None:
-        self.rig = rig
-        self.store = store
-        self.identity = identity
-        self.place = place
-        self.repository, self.channel = targets
-        owner = replace(LEAD, repository=self.repository, channel=SlackChannel(channel=self.channel))
-        self.mitigation = replace(MITIGATION, risk=replace(MITIGATION.risk, owners=(owner,)))
-        self.clock = Clock()
-        self.clock.now = datetime.now(UTC)
-        self.runs = 0
-        self.waits: list[float] = []
-
-    def look(self, **values: float) -> None:
-        self.runs += 1
-        mitigation = replace(self.mitigation, settings=ToySettings(values=values))
-        site = Site(project=self.place, state=self.place, now=self.clock())
-        occasion = Occasion(
-            project="Toys",
-            run=f"run-{self.runs}",
-            register_digest="d",
-            reach=Reach(github=True, slack=frozenset([""])),
-            links=Links(),
-            evidence=self.place,
-            now=self.clock(),
-        )
-        assess(self.store, ((mitigation, look(mitigation, site)),), occasion)
-
-    def deliver(self, *, token: str = GITHUB_TOKEN) -> list[str]:
-        """Deliver with fresh connections, as a fresh process would; give the states."""
-        key = self.identity.key
-        postman = Postman(
-            store=self.store,
-            channels={
-                "github": GitHub(token, self.rig.github_url, key=key, timeout=1),
-                "slack": Slack({"": SLACK_TOKEN}, self.rig.slack_url, key=key, timeout=1),
-            },
-            identity=self.identity,
-            worker="worker",
-            settle=timedelta(seconds=SETTLE),
-            interval=timedelta(0),
-            clock=self.clock,
-            sleep=self.wait,
-        )
-        self.delivered: tuple[Delivered, ...] = postman.deliver()
-        return [f"{one.channel} {one.change} {one.state}" for one in self.delivered]
-
-    def wait(self, seconds: float) -> None:
-        self.waits.append(seconds)
-        self.clock.advance(seconds)
-
-    def issues(self) -> list[tuple[str, int]]:
-        """Give each issue's state and its number of comments."""
-        return [
-            (issue["state"], len(self.rig.comments(self.repository, issue["number"])))
-            for issue in self.rig.issues(self.repository)
-        ]
-
-    def threads(self) -> list[int]:
-        """Give the number of replies under each message."""
-        return [
-            len(self.rig.replies(self.channel, message["ts"])) for message in self.rig.messages(self.channel)
-        ]
-
-
-@pytest.fixture
-def service(rig: Rig, store: Store, tmp_path: Path, repository: str, slack_channel: str) -> Service:
-    return Service(rig, store, read_identity(tmp_path / "state"), tmp_path, (repository, slack_channel))
 
 
 def test_a_breach_is_one_issue_and_one_message_and_a_second_run_writes_nothing_more(service: Service) -> None:
@@ -215,7 +129,7 @@ def test_a_worker_that_died_while_sending_is_followed_by_one_that_looks_first(se
     service.deliver()
     service.look(leaks=20)
     with service.store.writing() as connection:
-        outbox.claim(connection, channels={"github"}, worker="dead", now=service.clock())
+        assert claim_next(connection, channels={"github"}, worker="dead", now=service.clock())
     assert service.deliver() == ["slack worsened done"]
     service.clock.advance(outbox.LEASE.total_seconds() + 1)
     assert service.deliver() == ["github worsened done"]
@@ -244,14 +158,6 @@ def test_being_asked_to_wait_for_no_time_at_all_does_not_hammer(service: Service
     assert service.deliver() == [], "it is left to a later run, and is not used up"
 
 
-def test_a_token_that_is_refused_is_a_dead_letter_that_says_what_to_do(service: Service) -> None:
-    service.look(leaks=2)
-    assert service.deliver(token="wrong") == ["github opened dead", "slack opened done"]
-    (dead,) = (one for one in service.delivered if one.state == "dead")
-    assert "does not accept the token" in dead.error
-    assert "riskloop doctor" in dead.error
-
-
 def test_a_reason_that_no_database_takes_is_kept_readably(service: Service) -> None:
     service.rig.github.fail(github_says(422, "a\0b\x1b[31m\ud800"), path=ISSUES)
     service.look(leaks=2)
@@ -268,7 +174,28 @@ def test_after_eight_attempts_it_is_a_dead_letter(service: Service) -> None:
     for _ in range(MAXIMUM_ATTEMPTS + 1):
         states += [state for state in service.deliver() if state.startswith("github")]
         service.clock.advance(3_601)
-    assert states == ["github opened pending"] * MAXIMUM_ATTEMPTS + ["github opened dead"]
+    assert states == ["github opened pending"] * (MAXIMUM_ATTEMPTS - 1) + ["github opened dead"]
+
+
+def test_after_a_day_it_is_a_dead_letter_however_few_its_attempts(service: Service) -> None:
+    service.rig.github.fail(asks_to_wait(50_000), method="POST", path=ISSUES, times=100)
+    service.look(leaks=2)
+    assert service.deliver() == ["github opened pending", "slack opened done"]
+    service.clock.advance(50_001)
+    assert service.deliver() == ["github opened pending"]
+    service.clock.advance(50_001)
+    assert service.deliver() == ["github opened dead"]
+    assert service.delivered[0].error.startswith("given up after 24 hours")
+
+
+def test_where_an_opening_is_dead_the_next_transition_opens_with_the_current_state(service: Service) -> None:
+    service.rig.github.fail("422", path=ISSUES)
+    service.look(leaks=2)
+    assert service.deliver() == ["github opened dead", "slack opened done"]
+    service.look(leaks=20)
+    assert service.deliver() == ["github worsened done", "slack worsened done"]
+    (issue,) = service.rig.issues(service.repository)
+    assert issue["title"].startswith("Critical")
 
 
 def test_a_dead_letter_that_arrived_after_all_is_found_by_what_follows_and_not_opened_twice(
@@ -279,7 +206,7 @@ def test_a_dead_letter_that_arrived_after_all_is_found_by_what_follows_and_not_o
     service.look(leaks=2)
     assert service.deliver() == ["github opened pending", "slack opened pending"]
     service.clock.advance(SETTLE)
-    service.rig.github.fail("401", method="GET", path="/user")
+    service.rig.github.fail("404", method="GET", path=ISSUES)
     service.rig.slack.fail("404", path=r".*auth\.test")
     assert service.deliver() == ["github opened dead", "slack opened dead"]
     service.look(leaks=20)

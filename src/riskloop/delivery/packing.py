@@ -1,0 +1,134 @@
+"""Packs a delivery for its channel: with what it has become there, and what people did to that."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from riskloop.channels import Channel, Kept, Parcel
+from riskloop.channels.markers import Marker, about
+from riskloop.identity import Identity
+from riskloop.incidents import Change
+from riskloop.notifications import Route
+from riskloop.store import Store, chores, history, outbox, postings
+from riskloop.store.outbox import Claim
+from riskloop.store.postings import Posted
+
+GRACE = timedelta(hours=24)
+"""How long what a person closed or took away is left so, unless the incident worsens."""
+
+_CLOCKS_DIFFER = timedelta(minutes=10)
+_HEARD_ALL_THE_SAME = frozenset({Change.RESOLVED, Change.DISMISSED, Change.MUTED, Change.ENDING})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packed:
+    """A parcel, and the delivery that opened its posting: the parcel's own if there is none yet."""
+
+    parcel: Parcel
+    opening: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packer:
+    """Packs the deliveries of one round.
+
+    Args:
+        strays: by place, what stands open there and whether its incident is in the store; looked at once.
+    """
+
+    store: Store
+    channels: Mapping[str, Channel]
+    identity: Identity
+    clock: Callable[[], datetime]
+    strays: dict[Route, list[tuple[Kept, bool]]] = field(default_factory=dict)
+
+    def pack(self, claim: Claim) -> Packed:
+        """Pack a delivery.
+
+        Raises:
+            Undelivered: it had to be looked for in its channel, and that failed.
+        """
+        facts = claim.facts
+        with self.store.reading() as connection:
+            known = postings.posted(connection, claim.incident, claim.route)
+            previous = postings.previous_url(connection, facts, claim.route)
+            issue = postings.issue_url(connection, claim.incident)
+            unsettled = {} if known else outbox.unsettled(connection, claim)
+        back = known is not None and _comes_back(facts.change, known, self.clock())
+        left_alone = known is not None and known.state != "open" and not back
+        gone = known is not None and known.state == "gone"
+        hushed = left_alone and facts.change not in _HEARD_ALL_THE_SAME
+        opening = claim.id if known is None or gone else known.opening
+        parcel = Parcel(
+            delivery=claim.id,
+            target=claim.target,
+            facts=replace(facts, quiet=facts.quiet or hushed),
+            marker=self._marker(claim, claim.id),
+            opening_marker=self._marker(claim, opening),
+            posting=None if known is None or gone else known.posting,
+            previous_url=known.posting.url if known and gone else previous,
+            issue_url=issue,
+            attempted_at=claim.uncertain_since,
+            reopen=back or facts.change in {Change.WORSENED, Change.REOPENED},
+        )
+        # A dead letter may have arrived after all: opened unseen, the incident would have two postings.
+        for lost, made_at in unsettled.items():
+            marker = self._marker(claim, lost)
+            before = replace(parcel, delivery=lost, marker=marker, attempted_at=made_at)
+            if there := self.channels[claim.channel].find(before):
+                return Packed(parcel=replace(parcel, opening_marker=marker, posting=there), opening=lost)
+        opens = parcel.posting is None and facts.change is not Change.RESOLVED and not parcel.facts.quiet
+        if opens and claim.uncertain_since is None and (stray := self._stray(claim)):
+            return Packed(parcel=replace(parcel, posting=stray.posting), opening=claim.id)
+        return Packed(parcel=parcel, opening=opening)
+
+    def _stray(self, claim: Claim) -> Kept | None:
+        """Find what an incident had become here, if the store has lost that: its open posting is adopted.
+
+        One look around in each place and round, no further back than the store has looked already, tells of
+        a store that was lost, or restored from a copy.
+        """
+        if claim.route not in self.strays:
+            self.strays[claim.route] = self._look_around(claim.route)
+        about_it = about(claim.facts.subject, claim.facts.concern)
+        for kept, known in self.strays[claim.route]:
+            if kept.marker.about == about_it and (not known or kept.marker.incident == claim.incident):
+                return kept
+        return None
+
+    def _look_around(self, route: Route) -> list[tuple[Kept, bool]]:
+        """List what stands open in a place, the oldest first, and whether its incident is in the store."""
+        begun = self.clock()
+        name = f"look around {route.channel} {route.target}"
+        with self.store.reading() as connection:
+            last = chores.last_done(connection, name)
+        since = last - _CLOCKS_DIFFER if last else None
+        there = sorted(
+            (
+                kept
+                for kept in self.channels[route.channel].look_around(route.target, since=since)
+                if kept.marker.installation == self.identity.installation
+            ),
+            key=lambda kept: kept.made_at,
+        )
+        with self.store.writing() as connection:
+            known = history.known_incidents(connection, {kept.marker.incident for kept in there})
+            chores.done(connection, name, now=begun)
+        return [(kept, kept.marker.incident in known) for kept in there]
+
+    def _marker(self, claim: Claim, delivery: str) -> str:
+        marker = Marker(
+            installation=self.identity.installation,
+            incident=claim.incident,
+            delivery=delivery,
+            about=about(claim.facts.subject, claim.facts.concern),
+        )
+        return marker.signed(self.identity.key)
+
+
+def _comes_back(change: Change, known: Posted, now: datetime) -> bool:
+    """Say whether what a person closed or took away is opened again by a change of its incident."""
+    if known.state == "open" or change in {Change.RESOLVED, Change.DISMISSED}:
+        return False
+    since = known.state_at or now
+    return change in {Change.WORSENED, Change.REOPENED, Change.UNMUTED} or now >= since + GRACE
