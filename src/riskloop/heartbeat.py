@@ -51,8 +51,7 @@ def beat(settings: Settings, problems: Sequence[str]) -> str:
     body = redacted("\n".join(problems))[:_LONGEST]
     headers = {"user-agent": f"riskloop/{version('riskloop')}", "content-type": "text/plain; charset=utf-8"}
     try:
-        with httpx.Client(timeout=_SECONDS, transport=httpx.HTTPTransport(retries=2)) as client:
-            answer = client.post(url, content=body.encode(), headers=headers)
+        answer = httpx.post(url, content=body.encode(), headers=headers, timeout=_SECONDS)
     except httpx.HTTPError as error:
         return f"the heartbeat did not arrive ({type(error).__name__})"
     if not answer.is_success:

@@ -133,6 +133,8 @@ def _spellings(secret: str | bytes) -> Iterator[str]:
         yield json.dumps(secret, ensure_ascii=False)[1:-1]
         yield html.escape(secret)
         yield html.escape(secret, quote=False)
+    else:
+        yield secret.decode("latin-1")
     yield repr(secret).removeprefix("b")[1:-1]
     for encoded in (quote(raw, safe=""), quote(raw), quote_plus(raw)):
         yield encoded

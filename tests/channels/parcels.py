@@ -4,10 +4,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from riskloop.channels import Parcel, Posting
+from riskloop.channels import Channel, Parcel, Posting
 from riskloop.channels.markers import Marker, about
 from riskloop.incidents import Change, Concern
 from riskloop.measurements import Section
+from riskloop.mutes import Mute, Muting
 from riskloop.notifications import Action, Facts
 from riskloop.risks import Owner
 from riskloop.thresholds import Reading, Verdict
@@ -78,6 +79,22 @@ def marker(delivery: str, *, incident: str = "inc1", key: bytes = KEY) -> str:
     return made.signed(key)
 
 
+def mute(muting: Muting = Muting.ACCEPTED, **changes: Any) -> Mute:
+    """Make an acceptance of the breach, or a silence, that holds for thirty days from its opening."""
+    made = Mute(
+        id="mute1",
+        muting=muting,
+        subject="stale-fixtures.fixture_drift",
+        concern=Concern.BREACH if muting is Muting.ACCEPTED else None,
+        severity=Verdict.WARNING,
+        who="Jo Doe",
+        why="the generator is being rewritten",
+        since=OPENED_AT,
+        until=OPENED_AT + timedelta(days=30),
+    )
+    return replace(made, **changes)
+
+
 def parcel(
     target: str,
     delivery: str = "d1",
@@ -86,6 +103,8 @@ def parcel(
     posting: Posting | None = None,
     attempted_at: datetime | None = None,
     issue_url: str = "",
+    previous_url: str = "",
+    reopen: bool = False,
     **changes: Any,
 ) -> Parcel:
     """Make the parcel of one delivery; the incident was opened by the delivery `d1`."""
@@ -96,10 +115,16 @@ def parcel(
         marker=marker(delivery),
         opening_marker=marker("d1"),
         posting=posting,
+        previous_url=previous_url,
         issue_url=issue_url,
         attempted_at=attempted_at,
+        reopen=reopen,
     )
 
 
 def at_once() -> None:
     """Let every write go out when it is ready: the turn of a channel that has no budget."""
+
+
+def send(channel: Channel, parcel: Parcel, *, found: Posting | None = None) -> Posting:
+    return channel.send(parcel, turn=at_once, found=found)

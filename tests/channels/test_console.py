@@ -10,6 +10,7 @@ from riskloop.channels import Posting
 from riskloop.channels.console import Console
 from riskloop.errors import TryAgain
 from riskloop.incidents import Change
+from riskloop.thresholds import Verdict
 from riskloop.wording import github, slack
 from tests.channels.parcels import at_once, facts, marker, parcel
 
@@ -40,7 +41,7 @@ def test_a_message_is_previewed_as_json_and_to_be_read(console: Console, tmp_pat
     payload = json.loads(text.with_suffix(".json").read_text())
     assert payload["channel"] == "C0123456789"
     assert payload["blocks"] == list(slack.message(facts()).blocks)
-    assert payload["metadata"]["event_payload"]["marker"] == marker("d1")
+    assert payload["metadata"]["event_payload"] == {"marker": marker("d1"), "state": "open"}
     assert "Stale fixtures" in text.read_text()
 
 
@@ -57,6 +58,38 @@ def test_one_file_is_kept_current_and_each_transition_gets_its_own(
     names = {file.name for file in folder.iterdir() if file.suffix == suffix}
     assert names == {f"inc1{suffix}", f"inc1.{word}-1{suffix}", f"inc1.{word}-2{suffix}"}
     assert 'state: "closed"' in (tmp_path / posting.reference).read_text()
+
+
+@pytest.mark.parametrize("target", [ISSUE, MESSAGE])
+def test_a_quiet_change_is_written_into_the_file_and_gets_none_of_its_own(
+    console: Console, tmp_path: Path, target: str
+) -> None:
+    posting = console.send(parcel(target), turn=at_once)
+    before = {file.name for file in tmp_path.rglob("*")}
+    quiet = parcel(target, "d2", Change.WORSENED, posting=posting, severity=Verdict.CRITICAL, quiet=True)
+    console.send(quiet, turn=at_once)
+    assert {file.name for file in tmp_path.rglob("*")} == before
+    assert "Critical: Stale fixtures" in (tmp_path / posting.reference).read_text()
+
+
+@pytest.mark.parametrize("target", [ISSUE, MESSAGE])
+def test_a_preview_that_somebody_deleted_is_written_again(
+    console: Console, tmp_path: Path, target: str
+) -> None:
+    posting = console.send(parcel(target), turn=at_once)
+    (tmp_path / posting.reference).unlink()
+    worsened = parcel(target, "d2", Change.WORSENED, posting=posting)
+    assert console.send(worsened, turn=at_once) == posting
+    assert (tmp_path / posting.reference).is_file()
+
+
+def test_nothing_is_written_out_of_turn(console: Console, tmp_path: Path) -> None:
+    def turn() -> None:
+        raise TryAgain("the budget of writes allows no more")
+
+    with pytest.raises(TryAgain):
+        console.send(parcel(ISSUE), turn=turn)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("target", [ISSUE, MESSAGE])

@@ -3,23 +3,21 @@
 import json
 import logging
 from collections.abc import Callable
-from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from pathlib import Path
 
 import pytest
 
 from riskloop.channels import Posting
 from riskloop.channels.github import GitHub
 from riskloop.errors import Ambiguous, GaveUp, TryAgain, Undelivered
+from riskloop.identity import Accounts
 from riskloop.incidents import Change
 from riskloop.thresholds import Verdict
 from tests.channels.parcels import KEY as SIGNING
-from tests.channels.parcels import marker, parcel
+from tests.channels.parcels import at_once, marker, parcel, send
 from tests.emulator.emulator import GITHUB_TOKEN, STRANGERS_GITHUB_TOKEN
 from tests.emulator.rig import Rig
-from tests.proxy.faults import Fault
+from tests.proxy.faults import Fault, github_says
 
 pytestmark = pytest.mark.server
 
@@ -28,20 +26,15 @@ COMMENTS = r"/repos/.*/comments"
 ONE_ISSUE = r"/repos/.*/issues/\d+"
 
 
-@pytest.fixture
-def github(rig: Rig) -> GitHub:
-    return GitHub(GITHUB_TOKEN, rig.github_url, key=SIGNING, timeout=2)
-
-
 def test_an_incident_lives_as_one_issue_from_opening_to_closing(
     rig: Rig, github: GitHub, repository: str
 ) -> None:
-    posting = github.send(parcel(repository))
-    github.send(parcel(repository, "d2", Change.WORSENED, posting=posting, severity=Verdict.CRITICAL))
-    github.send(parcel(repository, "d3", Change.UPDATED, posting=posting, severity=Verdict.CRITICAL))
-    github.send(parcel(repository, "d4", Change.EASED, posting=posting))
-    github.send(parcel(repository, "d5", Change.REMINDED, posting=posting))
-    github.send(parcel(repository, "d6", Change.RESOLVED, posting=posting))
+    posting = send(github, parcel(repository))
+    send(github, parcel(repository, "d2", Change.WORSENED, posting=posting, severity=Verdict.CRITICAL))
+    send(github, parcel(repository, "d3", Change.UPDATED, posting=posting, severity=Verdict.CRITICAL))
+    send(github, parcel(repository, "d4", Change.EASED, posting=posting))
+    send(github, parcel(repository, "d5", Change.REMINDED, posting=posting))
+    send(github, parcel(repository, "d6", Change.RESOLVED, posting=posting))
 
     (issue,) = rig.issues(repository)
     assert issue["state"] == "closed"
@@ -55,36 +48,47 @@ def test_an_incident_lives_as_one_issue_from_opening_to_closing(
 
 
 def test_opening_posts_once_and_brings_its_labels_with_it(rig: Rig, github: GitHub, repository: str) -> None:
-    github.send(parcel(repository))
+    send(github, parcel(repository))
     assert [(r.method, r.path) for r in rig.github.recorded] == [("POST", f"/repos/{repository}/issues")]
     names = {label["name"] for label in rig.issues(repository)[0]["labels"]}
     assert names == {"riskloop", "risk:stale-fixtures", "severity:warning"}
 
 
-@pytest.mark.parametrize("change", [Change.WORSENED, Change.EASED, Change.REMINDED, Change.RESOLVED])
+@pytest.mark.parametrize("change", [change for change in Change if change.aloud])
 def test_a_transition_posts_one_comment_and_no_more(
     rig: Rig, github: GitHub, repository: str, change: Change
 ) -> None:
-    posting = github.send(parcel(repository))
+    posting = send(github, parcel(repository))
     rig.github.forget()
-    github.send(parcel(repository, "d2", change, posting=posting))
+    send(github, parcel(repository, "d2", change, posting=posting))
     assert [r.path for r in rig.github.writes("POST")] == [
         f"/repos/{repository}/issues/{posting.reference}/comments"
     ]
 
 
 def test_new_numbers_edit_the_issue_without_a_comment(rig: Rig, github: GitHub, repository: str) -> None:
-    posting = github.send(parcel(repository))
+    posting = send(github, parcel(repository))
     rig.github.forget()
-    github.send(parcel(repository, "d2", Change.UPDATED, posting=posting, summary="9 of 40 fixtures."))
+    send(github, parcel(repository, "d2", Change.UPDATED, posting=posting, summary="9 of 40 fixtures."))
     assert rig.github.writes("POST") == []
+    assert "9 of 40 fixtures." in rig.issues(repository)[0]["body"]
+
+
+@pytest.mark.parametrize("change", [Change.WORSENED, Change.REMINDED])
+def test_what_is_quiet_edits_the_issue_without_a_comment(
+    rig: Rig, github: GitHub, repository: str, change: Change
+) -> None:
+    posting = send(github, parcel(repository))
+    quiet = parcel(repository, "d2", change, posting=posting, quiet=True, summary="9 of 40 fixtures.")
+    send(github, quiet)
+    assert rig.comments(repository, posting.reference) == []
     assert "9 of 40 fixtures." in rig.issues(repository)[0]["body"]
 
 
 def test_a_first_delivery_that_is_a_resolution_opens_and_closes(
     rig: Rig, github: GitHub, repository: str
 ) -> None:
-    github.send(parcel(repository, "d9", Change.RESOLVED))
+    send(github, parcel(repository, "d9", Change.RESOLVED))
     (issue,) = rig.issues(repository)
     assert issue["state"] == "closed"
     assert issue["body"].startswith(f"<!-- {marker('d9')} -->")
@@ -93,19 +97,19 @@ def test_a_first_delivery_that_is_a_resolution_opens_and_closes(
 def test_labels_people_added_stay_and_the_old_severity_goes(
     rig: Rig, github: GitHub, repository: str
 ) -> None:
-    posting = github.send(parcel(repository))
+    posting = send(github, parcel(repository))
     path = f"/repos/{repository}/issues/{posting.reference}"
     rig.ask_github("POST", f"{path}/labels", {"labels": ["triage"]})
-    github.send(parcel(repository, "d2", Change.WORSENED, posting=posting, severity=Verdict.CRITICAL))
+    send(github, parcel(repository, "d2", Change.WORSENED, posting=posting, severity=Verdict.CRITICAL))
     names = {label["name"] for label in rig.issues(repository)[0]["labels"]}
     assert names == {"riskloop", "risk:stale-fixtures", "severity:critical", "triage"}
 
 
 def test_an_issue_that_a_person_closed_keeps_their_reason(rig: Rig, github: GitHub, repository: str) -> None:
-    posting = github.send(parcel(repository))
+    posting = send(github, parcel(repository))
     path = f"/repos/{repository}/issues/{posting.reference}"
     rig.ask_github("PATCH", path, {"state": "closed", "state_reason": "not_planned"})
-    github.send(parcel(repository, "d2", Change.RESOLVED, posting=posting))
+    send(github, parcel(repository, "d2", Change.RESOLVED, posting=posting))
     assert rig.issues(repository)[0]["state_reason"] == "not_planned"
 
 
@@ -116,11 +120,11 @@ def test_an_issue_whose_answer_was_lost_is_found_and_not_opened_again(
     tried = datetime.now(UTC)
     rig.github.fail(fault, path=ISSUES, after_commit=True)
     with pytest.raises(Ambiguous):
-        github.send(parcel(repository))
+        send(github, parcel(repository))
     again = parcel(repository, attempted_at=tried)
     found = github.find(again)
     assert found is not None
-    assert github.send(again, found=found) == found
+    assert send(github, again, found=found) == found
     assert len(rig.issues(repository)) == 1
     assert len(rig.github.writes("POST", ISSUES)) == 1
 
@@ -132,7 +136,7 @@ def test_an_issue_that_never_arrived_is_not_found(
     tried = datetime.now(UTC)
     rig.github.fail(fault, path=ISSUES)
     with pytest.raises(Ambiguous):
-        github.send(parcel(repository))
+        send(github, parcel(repository))
     assert github.find(parcel(repository, attempted_at=tried)) is None
 
 
@@ -141,15 +145,15 @@ def test_an_issue_that_never_arrived_is_not_found(
 def test_a_comment_whose_answer_was_lost_is_found_and_the_rest_is_done(
     rig: Rig, github: GitHub, repository: str, fault: str, change: Change
 ) -> None:
-    posting = github.send(parcel(repository))
+    posting = send(github, parcel(repository))
     tried = datetime.now(UTC)
     rig.github.fail(fault, path=COMMENTS, after_commit=True)
     with pytest.raises(Ambiguous):
-        github.send(parcel(repository, "d2", change, posting=posting))
+        send(github, parcel(repository, "d2", change, posting=posting))
     again = parcel(repository, "d2", change, posting=posting, attempted_at=tried)
     found = github.find(again)
     assert found == posting
-    github.send(again, found=found)
+    send(github, again, found=found)
     assert len(rig.comments(repository, posting.reference)) == 1
     assert rig.issues(repository)[0]["state"] == ("closed" if change is Change.RESOLVED else "open")
 
@@ -158,12 +162,12 @@ def test_a_comment_whose_answer_was_lost_is_found_and_the_rest_is_done(
 def test_what_fails_after_the_comment_is_looked_into_before_it_is_sent_again(
     rig: Rig, github: GitHub, repository: str, fault: str
 ) -> None:
-    posting = github.send(parcel(repository))
+    posting = send(github, parcel(repository))
     rig.github.fail(fault, method="PATCH", path=ONE_ISSUE)
     with pytest.raises(Ambiguous):
-        github.send(parcel(repository, "d2", Change.RESOLVED, posting=posting))
+        send(github, parcel(repository, "d2", Change.RESOLVED, posting=posting))
     again = parcel(repository, "d2", Change.RESOLVED, posting=posting)
-    github.send(again, found=github.find(again))
+    send(github, again, found=github.find(again))
     assert len(rig.comments(repository, posting.reference)) == 1
     assert rig.issues(repository)[0]["state"] == "closed"
 
@@ -172,10 +176,10 @@ def test_what_fails_after_the_comment_is_looked_into_before_it_is_sent_again(
 def test_what_fails_before_the_comment_may_simply_be_sent_again(
     rig: Rig, github: GitHub, repository: str, method: str
 ) -> None:
-    posting = github.send(parcel(repository))
+    posting = send(github, parcel(repository))
     rig.github.fail("429 with Retry-After", method=method, path=ONE_ISSUE)
     with pytest.raises(TryAgain) as refused:
-        github.send(parcel(repository, "d2", Change.WORSENED, posting=posting))
+        send(github, parcel(repository, "d2", Change.WORSENED, posting=posting))
     assert refused.value.after == 7
     assert rig.comments(repository, posting.reference) == []
 
@@ -200,7 +204,7 @@ def test_each_answer_to_an_opening_means_what_the_table_says(
 ) -> None:
     rig.github.fail(fault, path=ISSUES)
     with pytest.raises(outcome) as refused:
-        github.send(parcel(repository))
+        send(github, parcel(repository))
     assert isinstance(refused.value, GaveUp) is (outcome is GaveUp)
     assert getattr(refused.value, "authentication", False) is (fault == "401")
     assert repository in str(refused.value)
@@ -208,16 +212,34 @@ def test_each_answer_to_an_opening_means_what_the_table_says(
     assert len(rig.github.writes("POST")) == 1
 
 
-def test_a_refused_connection_may_be_tried_again(closed_port: int) -> None:
-    github = GitHub(GITHUB_TOKEN, f"http://127.0.0.1:{closed_port}", key=SIGNING)
+@pytest.mark.parametrize(
+    ("fault", "seconds"),
+    [
+        ("429", 60),
+        ("429 with Retry-After", 7),
+        (github_says(403, "You have exceeded a secondary rate limit"), 60),
+        (github_says(429, "API rate limit exceeded", X_RateLimit_Remaining="0"), 60),
+    ],
+)
+def test_a_limit_is_waited_for_as_long_as_it_says_and_a_minute_if_it_does_not(
+    rig: Rig, github: GitHub, repository: str, fault: str | Fault, seconds: int
+) -> None:
+    rig.github.fail(fault, path=ISSUES)
+    with pytest.raises(TryAgain) as refused:
+        send(github, parcel(repository))
+    assert refused.value.after == seconds
+
+
+def test_a_refused_connection_may_be_tried_again(closed_port: int, accounts: Accounts) -> None:
+    github = GitHub(GITHUB_TOKEN, f"http://127.0.0.1:{closed_port}", key=SIGNING, accounts=accounts)
     with pytest.raises(TryAgain):
-        github.send(parcel("acme/codex-sdk"))
+        send(github, parcel("acme/codex-sdk"))
 
 
-def test_a_token_that_is_not_known_opens_the_circuit(rig: Rig, repository: str) -> None:
-    github = GitHub("no-such-token", rig.github_url, key=SIGNING)
+def test_a_token_that_is_not_known_opens_the_circuit(rig: Rig, repository: str, accounts: Accounts) -> None:
+    github = GitHub("no-such-token", rig.github_url, key=SIGNING, accounts=accounts)
     with pytest.raises(GaveUp) as refused:
-        github.send(parcel(repository))
+        send(github, parcel(repository))
     assert refused.value.authentication
     (token,) = github.check([repository])
     assert token[:2] == ("GitHub token", False)
@@ -228,7 +250,7 @@ def test_a_target_that_is_no_repository_is_refused_before_anything_is_sent(
     rig: Rig, github: GitHub, target: str
 ) -> None:
     with pytest.raises(GaveUp):
-        github.send(parcel(target))
+        send(github, parcel(target))
     assert rig.github.recorded == []
 
 
@@ -256,14 +278,14 @@ def test_an_issue_is_found_behind_more_than_a_page_of_others(
     for number in range(101):
         sent = {"title": f"other {number}", "body": "x", "labels": ["riskloop"]}
         rig.ask_github("POST", f"/repos/{repository}/issues", sent)
-    posting = github.send(parcel(repository))
+    posting = send(github, parcel(repository))
     assert github.find(parcel(repository)) == posting
 
 
 def test_an_issue_whose_labels_were_dropped_is_found_all_the_same(
     rig: Rig, github: GitHub, repository: str
 ) -> None:
-    posting = github.send(parcel(repository))
+    posting = send(github, parcel(repository))
     path = f"/repos/{repository}/issues/{posting.reference}"
     rig.ask_github("PATCH", path, {"labels": []})
     tried = datetime.now(UTC) - timedelta(seconds=1)
@@ -275,7 +297,7 @@ def test_labels_that_the_repository_drops_are_no_error_and_are_logged(
 ) -> None:
     answer = {"number": 5, "html_url": "http://127.0.0.1/5", "labels": []}
     rig.github.fail(Fault(status=201, body=json.dumps(answer)), path=ISSUES)
-    assert github.send(parcel(repository)) == Posting(reference="5", url="http://127.0.0.1/5")
+    assert send(github, parcel(repository)) == Posting(reference="5", url="http://127.0.0.1/5")
     assert "dropped the labels" in caplog.text
 
 
@@ -286,49 +308,12 @@ def test_a_pull_request_among_the_issues_is_passed_over(rig: Rig, github: GitHub
     assert github.find(parcel(repository)) is None
 
 
-def test_an_issue_that_was_transferred_is_not_followed_into_another_repository(
-    rig: Rig, github: GitHub, repository: str
-) -> None:
-    posting = github.send(parcel(repository))
-    elsewhere = {"number": 99, "html_url": "https://github.com/acme/other/issues/99"}
-    rig.github.fail(Fault(status=200, body=json.dumps(elsewhere)), method="GET", path=ONE_ISSUE)
-    rig.github.recorded.clear()
-    with pytest.raises(GaveUp, match="transferred"):
-        github.send(parcel(repository, "d2", Change.WORSENED, posting=posting))
-    assert [r.method for r in rig.github.recorded] == ["GET"]
-
-
-@pytest.mark.parametrize(
-    ("renamed", "methods"), [(False, ["GET", "GET"]), (True, ["GET", "GET", "PATCH", "POST"])]
-)
-def test_a_transfer_that_kept_the_number_is_told_from_a_repository_with_a_new_name(
-    rig: Rig, github: GitHub, repository: str, *, renamed: bool, methods: list[str]
-) -> None:
-    posting = github.send(parcel(repository))
-    (issue,) = rig.issues(repository)
-    issue["repository_url"] = f"{rig.github_url}/repos/acme/other"
-    rig.github.fail(Fault(status=200, body=json.dumps(issue)), method="GET", path=ONE_ISSUE)
-    if renamed:
-        place = {"full_name": "acme/other"}
-        rig.github.fail(Fault(status=200, body=json.dumps(place)), method="GET", path=f"/repos/{repository}")
-    rig.github.recorded.clear()
-    with nullcontext() if renamed else pytest.raises(GaveUp, match="transferred"):
-        github.send(parcel(repository, "d2", Change.WORSENED, posting=posting))
-    assert [r.method for r in rig.github.recorded] == methods
-
-
-def test_an_issue_that_is_gone_says_so(rig: Rig, github: GitHub, repository: str) -> None:
-    with pytest.raises(GaveUp):
-        github.send(parcel(repository, "d2", Change.WORSENED, posting=Posting(reference="77")))
-    assert rig.github.writes("POST") == []
-
-
 def test_the_sdk_never_sends_twice_by_itself(rig: Rig, github: GitHub, repository: str) -> None:
     for fault in ("502", "reset", "429 with Retry-After", "403 secondary"):
         rig.github.forget()
         rig.github.fail(fault, path=ISSUES, times=5)
         with pytest.raises(Undelivered):
-            github.send(parcel(repository))
+            send(github, parcel(repository))
         assert len(rig.github.writes("POST", ISSUES)) == 1
 
 
@@ -340,7 +325,7 @@ def test_check_says_whose_the_token_is_and_what_it_may(rig: Rig, github: GitHub,
 
 
 def test_a_test_issue_is_opened_and_closed(rig: Rig, github: GitHub, repository: str) -> None:
-    posting = github.send_test(repository)
+    posting = github.send_test(repository, turn=at_once)
     (issue,) = rig.issues(repository)
     assert issue["state"] == "closed"
     assert issue["html_url"] == posting.url
@@ -356,8 +341,8 @@ def branch(rig: Rig, repository: str) -> str:
 def test_a_pull_request_is_opened_once_for_a_branch(
     rig: Rig, github: GitHub, repository: str, branch: str
 ) -> None:
-    first = github.ensure_pull_request(repository, branch, title="Adopt", body="Why.")
-    again = github.ensure_pull_request(repository, branch, title="Adopt", body="Why.")
+    first = github.ensure_pull_request(repository, branch, title="Adopt", body="Why.", turn=at_once)
+    again = github.ensure_pull_request(repository, branch, title="Adopt", body="Why.", turn=at_once)
     assert first == again
     assert len(rig.github.writes("POST", r"/repos/.*/pulls")) == 1
 
@@ -367,8 +352,8 @@ def test_a_pull_request_whose_answer_was_lost_is_found(
 ) -> None:
     rig.github.fail("502", path=r"/repos/.*/pulls", after_commit=True)
     with pytest.raises(Ambiguous):
-        github.ensure_pull_request(repository, branch, title="Adopt", body="Why.")
-    github.ensure_pull_request(repository, branch, title="Adopt", body="Why.")
+        github.ensure_pull_request(repository, branch, title="Adopt", body="Why.", turn=at_once)
+    github.ensure_pull_request(repository, branch, title="Adopt", body="Why.", turn=at_once)
     assert len(rig.github.writes("POST", r"/repos/.*/pulls")) == 1
 
 
@@ -384,8 +369,8 @@ def test_hostile_text_is_accepted_by_the_strict_proxy(
     rig: Rig, github: GitHub, repository: str, text: str
 ) -> None:
     hostile = HOSTILE[text]()
-    posting = github.send(parcel(repository, summary=hostile, reason=hostile, risk_title=hostile))
-    github.send(parcel(repository, "d2", Change.WORSENED, posting=posting, summary=hostile, reason=hostile))
+    posting = send(github, parcel(repository, summary=hostile, reason=hostile, risk_title=hostile))
+    send(github, parcel(repository, "d2", Change.WORSENED, posting=posting, summary=hostile, reason=hostile))
     assert len(rig.comments(repository, posting.reference)) == 1
 
 
@@ -395,11 +380,11 @@ def test_the_log_of_a_failed_send_holds_no_token(
     caplog.set_level(logging.DEBUG)
     rig.github.fail("401", path=ISSUES)
     with pytest.raises(GaveUp):
-        github.send(parcel(repository))
+        send(github, parcel(repository))
     assert GITHUB_TOKEN not in caplog.text
 
 
 def test_an_issue_is_found_however_late_it_is_looked_for(rig: Rig, github: GitHub, repository: str) -> None:
-    posting = github.send(parcel(repository))
+    posting = send(github, parcel(repository))
     late = datetime.now(UTC) + timedelta(hours=20)
     assert github.find(parcel(repository, attempted_at=late)) == posting

@@ -2,11 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
 
-from riskloop.channels import Posting
+from riskloop.channels import Posting, Standing
+from riskloop.channels.markers import read_marker
 from riskloop.channels.slack import Slack
 from riskloop.channels.slack_webhook import SlackWebhook
 from riskloop.errors import Ambiguous, GaveUp, Gone, TryAgain, Undelivered
@@ -292,15 +294,291 @@ def test_what_was_to_be_answered_and_never_was_is_gone(rig: Rig, slack: Slack, s
 
 
 def test_the_sdk_never_sends_twice_by_itself(rig: Rig, slack: Slack, slack_channel: str) -> None:
+    started = monotonic()
     for fault in ("502", "reset", "timeout", "ratelimited"):
         rig.slack.forget()
         rig.slack.fail(fault, path=POST, times=5)
         with pytest.raises(Undelivered):
             slack.send(parcel(slack_channel), turn=at_once)
         assert len(rig.slack.writes("POST", POST)) == 1
+    assert monotonic() - started < 7, "nor does it wait as long as it is asked to"
 
 
 def test_a_message_is_found_however_late_it_is_looked_for(rig: Rig, slack: Slack, slack_channel: str) -> None:
     posting = slack.send(parcel(slack_channel), turn=at_once)
     late = datetime.now(UTC) + timedelta(hours=20)
     assert slack.find(parcel(slack_channel, attempted_at=late)) == posting
+
+
+class Stopped(Exception):
+    """What a turn raises whose delivery somebody else has by now."""
+
+
+def test_each_write_waits_for_its_turn_and_reads_do_not(rig: Rig, slack: Slack, slack_channel: str) -> None:
+    written: list[int] = []
+
+    def turn() -> None:
+        written.append(sum(r.path in {POST, UPDATE} for r in rig.slack.recorded))
+
+    posting = slack.send(parcel(slack_channel), turn=turn)
+    worsened = parcel(slack_channel, "d2", Change.WORSENED, posting=posting)
+    slack.send(worsened, turn=turn)
+    slack.find(worsened)
+    slack.send_test(slack_channel, turn=turn)
+    assert written == [0, 1, 2, 3]
+
+
+def test_nothing_is_written_out_of_turn(rig: Rig, slack: Slack, slack_channel: str) -> None:
+    def turn() -> None:
+        raise Stopped
+
+    opened = parcel(slack_channel)
+    worsened = parcel(slack_channel, "d2", Change.WORSENED, posting=Posting(reference="1.000001"))
+    for one, found in ((opened, None), (worsened, None), (worsened, worsened.posting)):
+        with pytest.raises(Stopped):
+            slack.send(one, turn=turn, found=found)
+    assert rig.slack.recorded == []
+
+
+def test_no_room_beside_a_reply_that_is_there_is_looked_into_again(
+    rig: Rig, slack: Slack, slack_channel: str
+) -> None:
+    posting = slack.send(parcel(slack_channel), turn=at_once)
+
+    def turn() -> None:
+        raise TryAgain("the budget of writes allows no more", after=600)
+
+    with pytest.raises(Ambiguous):
+        slack.send(parcel(slack_channel, "d2", Change.RESOLVED, posting=posting), turn=turn, found=posting)
+
+
+def test_a_quiet_change_is_edited_and_not_said(rig: Rig, slack: Slack, slack_channel: str) -> None:
+    posting = slack.send(parcel(slack_channel), turn=at_once)
+    quiet = parcel(
+        slack_channel, "d2", Change.WORSENED, posting=posting, severity=Verdict.CRITICAL, quiet=True
+    )
+    slack.send(quiet, turn=at_once)
+    (message,) = rig.messages(slack_channel)
+    assert message["text"].startswith(":red_circle:")
+    assert rig.replies(slack_channel, posting.reference) == []
+
+
+@pytest.mark.parametrize(
+    "change", [Change.MUTED, Change.ENDING, Change.UNMUTED, Change.DISMISSED, Change.REOPENED]
+)
+def test_what_becomes_of_an_incidents_quiet_is_told_in_the_thread(
+    rig: Rig, slack: Slack, slack_channel: str, change: Change
+) -> None:
+    posting = slack.send(parcel(slack_channel), turn=at_once)
+    slack.send(parcel(slack_channel, "d2", change, posting=posting), turn=at_once)
+    assert len(rig.replies(slack_channel, posting.reference)) == 1
+
+
+def test_a_message_says_to_whoever_looks_around_whether_its_incident_is_over(
+    rig: Rig, slack: Slack, slack_channel: str
+) -> None:
+    posting = slack.send(parcel(slack_channel), turn=at_once)
+    (kept,) = slack.look_around(slack_channel, since=None)
+    assert kept.posting == Posting(reference=posting.reference)
+    assert kept.marker == read_marker(marker("d1"), KEY)
+    assert abs(datetime.now(UTC) - kept.made_at) < timedelta(minutes=1)
+    slack.send(parcel(slack_channel, "d2", Change.EASED, posting=posting), turn=at_once)
+    assert len(list(slack.look_around(slack_channel, since=None))) == 1
+    slack.send(parcel(slack_channel, "d3", Change.RESOLVED, posting=posting), turn=at_once)
+    assert list(slack.look_around(slack_channel, since=None)) == []
+    (message,) = rig.messages(slack_channel)
+    assert message["metadata"]["event_payload"] == {"marker": marker("d1"), "state": "resolved"}
+
+
+def test_only_what_is_ours_is_seen_in_a_look_around(rig: Rig, slack: Slack, slack_channel: str) -> None:
+    for key, token in ((KEY, STRANGERS_SLACK_TOKEN), (b"another", SLACK_TOKEN)):
+        told = {"marker": marker("d1", key=key), "state": "open"}
+        metadata = {"event_type": "riskloop", "event_payload": told}
+        sent = {"channel": slack_channel, "text": "x", "metadata": metadata}
+        rig.ask_slack("chat.postMessage", sent, token=token)
+    other = {"event_type": "other", "event_payload": {"marker": marker("d1"), "state": "open"}}
+    rig.ask_slack("chat.postMessage", {"channel": slack_channel, "text": "x", "metadata": other})
+    rig.ask_slack("chat.postMessage", {"channel": slack_channel, "text": "x"})
+    assert list(slack.look_around(slack_channel, since=None)) == []
+
+
+def test_a_look_around_goes_back_no_further_than_asked(rig: Rig, slack: Slack, slack_channel: str) -> None:
+    older = slack.send(parcel(slack_channel), turn=at_once)
+    since = datetime.fromtimestamp(float(older.reference), UTC)
+    newer = slack.send(parcel(slack_channel, "d2"), turn=at_once)
+    found = slack.look_around(slack_channel, since=since)
+    assert [kept.posting.reference for kept in found] == [newer.reference]
+
+
+def test_a_message_that_a_look_around_found_gets_its_address_when_it_is_adopted(
+    rig: Rig, slack: Slack, slack_channel: str
+) -> None:
+    posting = slack.send(parcel(slack_channel), turn=at_once)
+    (kept,) = slack.look_around(slack_channel, since=None)
+    assert slack.send(parcel(slack_channel, posting=kept.posting), turn=at_once) == posting
+    assert len(rig.messages(slack_channel)) == 1
+
+
+@pytest.mark.parametrize("change", [Change.UPDATED, Change.WORSENED])
+@pytest.mark.parametrize("replied", [True, False])
+def test_a_message_that_somebody_deleted_is_gone(
+    rig: Rig, slack: Slack, slack_channel: str, change: Change, *, replied: bool
+) -> None:
+    posting = slack.send(parcel(slack_channel), turn=at_once)
+    if replied:
+        slack.send(parcel(slack_channel, "d2", Change.WORSENED, posting=posting), turn=at_once)
+    assert slack.standing(slack_channel, posting) is Standing.OPEN
+    rig.delete_message(slack_channel, posting.reference)
+    assert slack.standing(slack_channel, posting) is Standing.GONE
+    rig.slack.forget()
+    with pytest.raises(Gone):
+        slack.send(parcel(slack_channel, "d3", change, posting=posting), turn=at_once)
+    assert rig.slack.writes("POST", POST) == []
+    assert list(slack.look_around(slack_channel, since=None)) == []
+
+
+def test_a_reply_under_a_message_that_was_deleted_since_does_not_hide_that_it_is_gone(
+    rig: Rig, slack: Slack, slack_channel: str
+) -> None:
+    posting = slack.send(parcel(slack_channel), turn=at_once)
+    worsened = parcel(slack_channel, "d2", Change.WORSENED, posting=posting)
+    rig.slack.fail("502", path=POST, after_commit=True)
+    with pytest.raises(Ambiguous):
+        slack.send(worsened, turn=at_once)
+    rig.delete_message(slack_channel, posting.reference)
+    found = slack.find(worsened)
+    assert found == posting
+    with pytest.raises(Gone):
+        slack.send(worsened, turn=at_once, found=found)
+
+
+def test_where_a_message_is_gone_with_its_thread_nothing_is_looked_for_in_it(
+    rig: Rig, slack: Slack, slack_channel: str
+) -> None:
+    posting = slack.send(parcel(slack_channel), turn=at_once)
+    rig.delete_message(slack_channel, posting.reference)
+    with pytest.raises(Gone):
+        slack.find(parcel(slack_channel, "d2", Change.WORSENED, posting=posting))
+
+
+@pytest.mark.parametrize("refusal", ["cant_update_message", "edit_window_closed"])
+def test_a_message_that_may_not_be_edited_is_left_and_the_reply_is_sent(
+    rig: Rig, slack: Slack, slack_channel: str, refusal: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    posting = slack.send(parcel(slack_channel), turn=at_once)
+    rig.slack.fail(slack_says(refusal), path=UPDATE, times=2)
+    assert slack.send(parcel(slack_channel, "d2", Change.UPDATED, posting=posting), turn=at_once) == posting
+    slack.send(parcel(slack_channel, "d3", Change.WORSENED, posting=posting), turn=at_once)
+    assert len(rig.replies(slack_channel, posting.reference)) == 1
+    rig.slack.fail(slack_says(refusal), path=UPDATE)
+    slack.close_extra(
+        slack_channel, posting, says="It is over.", duplicate=False, marker=marker("d1"), turn=at_once
+    )
+    assert caplog.text.count(refusal) == 3
+
+
+@pytest.mark.parametrize(
+    ("refusal", "remedy"),
+    [
+        ("is_archived", "name another channel"),
+        ("not_in_channel", "invite the app"),
+        ("channel_not_found", "check the channel's ID"),
+        ("restricted_action_thread_locked", "unlock it"),
+    ],
+)
+def test_what_people_do_to_a_channel_is_a_dead_letter_with_its_remedy(
+    rig: Rig, slack: Slack, slack_channel: str, refusal: str, remedy: str
+) -> None:
+    posting = slack.send(parcel(slack_channel), turn=at_once)
+    for path in (UPDATE, POST):
+        rig.slack.fail(slack_says(refusal), path=path)
+        with pytest.raises(GaveUp, match=remedy) as refused:
+            slack.send(parcel(slack_channel, "d2", Change.WORSENED, posting=posting), turn=at_once)
+        assert not refused.value.authentication
+
+
+def test_an_extra_message_is_closed_by_one_edit_that_may_be_repeated(
+    rig: Rig, slack: Slack, slack_channel: str
+) -> None:
+    first = slack.send(parcel(slack_channel), turn=at_once)
+    extra = slack.send(parcel(slack_channel), turn=at_once)
+    rig.slack.forget()
+    says = f"This is told of in {first.url} already."
+    for _ in range(2):
+        slack.close_extra(slack_channel, extra, says=says, duplicate=True, marker=marker("d1"), turn=at_once)
+    assert [r.path for r in rig.slack.recorded] == [UPDATE] * 2
+    newest, _ = rig.messages(slack_channel)
+    assert first.url in newest["text"]
+    assert "Stale fixtures" not in str(newest)
+    assert [kept.posting.reference for kept in slack.look_around(slack_channel, since=None)] == [
+        first.reference
+    ]
+
+
+def test_an_extra_message_that_is_gone_needs_no_closing(rig: Rig, slack: Slack, slack_channel: str) -> None:
+    extra = slack.send(parcel(slack_channel), turn=at_once)
+    rig.delete_message(slack_channel, extra.reference)
+    slack.close_extra(
+        slack_channel, extra, says="It is over.", duplicate=False, marker=marker("d1"), turn=at_once
+    )
+
+
+def test_a_token_is_proved_by_asking_whose_it_is_each_time(rig: Rig, slack: Slack) -> None:
+    slack.prove("slack:")
+    slack.prove("slack:acme")
+    rig.revoke_slack()
+    with pytest.raises(GaveUp) as refused:
+        slack.prove("slack:")
+    assert refused.value.authentication
+    rig.restore_slack()
+    slack.prove("slack:")
+    with pytest.raises(GaveUp, match="RISKLOOP_SLACK_TOKEN_OTHER"):
+        slack.prove("slack:other")
+
+
+def test_the_account_is_learnt_from_the_answer_to_a_message(
+    rig: Rig, slack: Slack, accounts: Accounts, slack_channel: str
+) -> None:
+    slack.send(parcel(slack_channel), turn=at_once)
+    (account,) = accounts.known("slack:")
+    assert rig.messages(slack_channel)[0]["user"] == account
+    slack.send(parcel(f"acme/{slack_channel}"), turn=at_once)
+    assert accounts.known("slack:acme") == {account}
+    assert slack.find(parcel(slack_channel)) is not None
+    assert "/api/auth.test" not in [r.path for r in rig.slack.recorded]
+
+
+def test_a_new_token_of_another_account_knows_what_the_old_one_wrote(
+    rig: Rig, slack: Slack, accounts: Accounts, slack_channel: str, tmp_path: Path
+) -> None:
+    posting = slack.send(parcel(slack_channel), turn=at_once)
+
+    def rotated(known: Accounts) -> Slack:
+        return Slack({"": STRANGERS_SLACK_TOKEN}, rig.slack_url, key=KEY, accounts=known)
+
+    after = rotated(accounts)
+    assert after.find(parcel(slack_channel)) == posting
+    assert len(list(after.look_around(slack_channel, since=None))) == 1
+    stranger = rotated(Accounts(tmp_path / "elsewhere"))
+    assert stranger.find(parcel(slack_channel)) is None
+    assert list(stranger.look_around(slack_channel, since=None)) == []
+
+
+def test_an_account_that_cannot_be_written_down_does_not_fail_a_message_that_was_sent(
+    rig: Rig, slack_channel: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    nowhere = Accounts(tmp_path / "missing")
+    slack = Slack({"": SLACK_TOKEN}, rig.slack_url, key=KEY, accounts=nowhere)
+    slack.send(parcel(slack_channel), turn=at_once)
+    assert "cannot be remembered" in caplog.text
+    assert slack.find(parcel(slack_channel)) is not None
+
+
+def test_a_webhook_says_nothing_that_is_quiet_and_needs_no_proof(rig: Rig) -> None:
+    webhook = SlackWebhook(f"{rig.slack.url}/services/T000000001/B000000001/X1", timeout=2)
+    posting = webhook.send(parcel("C0123456789"), turn=at_once)
+    quiet = parcel("C0123456789", "d2", Change.WORSENED, posting=posting, quiet=True)
+    webhook.send(quiet, turn=at_once)
+    webhook.prove("slack_webhook")
+    assert list(webhook.look_around("C0123456789", since=None)) == []
+    assert len(rig.slack.recorded) == 1

@@ -12,7 +12,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from deployments.api import Api
+from riskloop.channels import Posting
 from riskloop.errors import TryAgain
+from riskloop.incidents import Change
 from tests.channels.parcels import at_once, parcel
 from tests.flows.looping import MITIGATION, Team
 from tests.waiting import wait_until
@@ -81,6 +83,17 @@ def test_an_event_that_the_server_did_not_take_is_not_told_yet(prefect_here: str
         address = f"http://127.0.0.1:{nobody.getsockname()[1]}/api"
         with temporary_settings({PREFECT_API_URL: address}), pytest.raises(TryAgain, match="did not answer"):
             PrefectEvents().send(parcel("prefect"), turn=at_once)
+
+
+def test_what_is_quiet_is_no_event(prefect_here: str) -> None:
+    from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415 - takes seconds
+
+    from tasks.events import PrefectEvents  # noqa: PLC0415 - imports Prefect
+
+    posting = Posting(reference="an event of before")
+    quiet = parcel("prefect", "d2", Change.WORSENED, posting=posting, quiet=True)
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}):
+        assert PrefectEvents().send(quiet, turn=at_once) == posting
 
 
 def deployment(team: Team) -> str:

@@ -33,6 +33,7 @@ class _Rule:
     path: re.Pattern[str]
     after_commit: bool
     left: int
+    passing: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,13 +81,15 @@ class Fates:
         self._seen: Counter[tuple[str, str]] = Counter()
         self._lock = threading.Lock()
 
-    def add(self, fault: str | Fault, *, method: str, path: str, after_commit: bool, times: int) -> None:
-        """Have the next matching requests fail."""
+    def add(
+        self, fault: str | Fault, *, method: str, path: str, after_commit: bool, times: int, passing: int
+    ) -> None:
+        """Have matching requests fail, after so many that pass."""
         chosen, after = named(fault) if isinstance(fault, str) else (fault, None)
         if after is None:
             after = after_commit
         with self._lock:
-            self._rules.append(_Rule(chosen, method, re.compile(path), after, times))
+            self._rules.append(_Rule(chosen, method, re.compile(path), after, times, passing))
 
     def let(self, weather: Weather) -> None:
         """Begin with the first request of this weather; it replaces any other."""
@@ -110,7 +113,10 @@ class Fates:
                 self._seen[method, path] += 1
                 by_chance = self._weather.fate(method, path, self._seen[method, path])
             for rule in self._rules:
-                if rule.left and rule.method == method and rule.path.fullmatch(path):
+                if rule.left and rule.method in {"", method} and rule.path.fullmatch(path):
+                    if rule.passing:
+                        rule.passing -= 1
+                        continue
                     rule.left -= 1
                     return Fate(
                         fault=rule.fault,

@@ -85,17 +85,21 @@ class FaultProxy:
         path: str = ".*",
         after_commit: bool = False,
         times: int = 1,
+        passing: int = 0,
     ) -> None:
         """Have the next matching requests fail.
 
         Args:
             fault: one of FAULTS by name, which may end in `before` or `after`, or one made for the purpose.
-            method: of the requests it is for; Slack's are all POST.
+            method: of the requests it is for; any if empty. Slack's are all POST.
             path: a regular expression for the whole path.
             after_commit: the emulator applies the request first, and only the answer fails.
             times: how many requests fail.
+            passing: how many are let pass before.
         """
-        self._fates.add(fault, method=method, path=path, after_commit=after_commit, times=times)
+        self._fates.add(
+            fault, method=method, path=path, after_commit=after_commit, times=times, passing=passing
+        )
 
     def disturb(self, weather: Weather) -> None:
         """Delay and fail requests by chance, until `forget`.

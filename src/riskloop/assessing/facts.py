@@ -127,7 +127,7 @@ def facts_again(told: Told, last: Facts, occasion: Occasion) -> Facts:
         previous=told.before.severity if told.before else Verdict.OK,
         reason=told.transition.reason,
         at=occasion.now,
-        run_url=occasion.links.run,
+        run_url=occasion.links.run or last.run_url,
         mute=None,
         quiet=False,
     )

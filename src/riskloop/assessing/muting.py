@@ -45,7 +45,8 @@ def follow_mutes(store: Store, occasion: Occasion) -> tuple[Incident, ...]:
                 spoken += _tell(connection, mute, Change.UNMUTED, words, occasion)
             elif (before := mute.announcement(occasion.now)) is not None:
                 mutes.announced(connection, mute, count=ANNOUNCED.index(before) + 1)
-                words = f"{mute.muting} by {mute.who} for {_days(before)} more, until {_moment(mute)}"
+                left = _days(mute.until - occasion.now)
+                words = f"{mute.muting} by {mute.who} for {left}, until {_moment(mute)}"
                 spoken += _tell(connection, mute, Change.ENDING, words, occasion)
     return tuple(spoken)
 
@@ -77,5 +78,7 @@ def _moment(mute: Mute) -> str:
     return f"{mute.until:%d %B %Y %H:%M} UTC"
 
 
-def _days(before: timedelta) -> str:
-    return "1 day" if before.days == 1 else f"{before.days} days"
+def _days(left: timedelta) -> str:
+    # An announcement may be late, after a time out of service.
+    days = max(1, round(left / timedelta(days=1)))
+    return "1 more day" if days == 1 else f"{days} more days"

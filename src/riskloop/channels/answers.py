@@ -26,6 +26,7 @@ _SERVER_ERROR = 500
 _REFUSED = 400
 _FORBIDDEN = 403
 _TOO_MANY = 429
+_UNPROCESSABLE = 422
 _LONGEST_WAIT = 86_400.0
 
 
@@ -221,7 +222,8 @@ def by_status(status: int, headers: Mapping[str, str], words: str = "") -> str |
         status: the HTTP status.
         headers: with names in lower case.
         words: the answer's own message: GitHub's secondary limit is a 403 told apart by it
-            (docs.github.com, "Rate limits for the REST API").
+            (docs.github.com, "Rate limits for the REST API"; older servers speak of abuse), and its limit on
+            new content a 422 (github.com/cli/cli, issue 4801).
     """
     if status < 300:  # noqa: PLR2004 - the statuses of success (RFC 9110, section 15.3)
         return None
@@ -230,9 +232,10 @@ def by_status(status: int, headers: Mapping[str, str], words: str = "") -> str |
     limited = (
         "retry-after" in headers
         or headers.get("x-ratelimit-remaining") == "0"
-        or "rate limit" in words.lower()
+        or re.search("rate limit|abuse detection", words, re.IGNORECASE) is not None
     )
-    if status == _TOO_MANY or (status == _FORBIDDEN and limited):
+    too_quickly = status == _UNPROCESSABLE and "submitted too quickly" in words
+    if status == _TOO_MANY or (status == _FORBIDDEN and limited) or too_quickly:
         return "rate limited"
     if status >= _SERVER_ERROR:
         return "5xx"

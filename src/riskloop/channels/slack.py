@@ -158,10 +158,10 @@ class Slack:
     def close_extra(
         self, target: str, posting: Posting, *, says: str, duplicate: bool, marker: str, turn: Turn
     ) -> None:
-        """Have a message say only why it is over; one that is gone needs nothing.
+        """Have a message say only why it is over; one that is gone, or that nobody may edit, is left alone.
 
         Args:
-            says: the sentence that replaces it, with an address.
+            says: the sentence that replaces it; addresses in it become links.
             duplicate: it is one too many, rather than that of a resolved incident.
             marker: the one it carries, which it keeps.
         """
@@ -170,7 +170,7 @@ class Slack:
         payload = wording.payload(channel, message, marker=marker, state="resolved")
         payload["ts"] = posting.reference
         with suppress(Gone):
-            self._write(workspace, "chat.update", payload, doing=f"closing a message in {target}", turn=turn)
+            self._edit(workspace, payload, doing=f"closing a message in {target}", turn=turn)
 
     def prove(self, realm: str) -> None:
         """Ask whose a workspace's token is.

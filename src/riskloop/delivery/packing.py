@@ -9,7 +9,7 @@ from riskloop.channels.markers import Marker, about
 from riskloop.identity import Identity
 from riskloop.incidents import Change
 from riskloop.notifications import Route
-from riskloop.store import Store, chores, history, outbox, postings
+from riskloop.store import Store, chores, outbox, places, postings
 from riskloop.store.outbox import Claim
 from riskloop.store.postings import Posted
 
@@ -93,7 +93,10 @@ class Packer:
         about_it = about(claim.facts.subject, claim.facts.concern)
         for kept, known in self.strays[claim.route]:
             if kept.marker.about == about_it and (not known or kept.marker.incident == claim.incident):
-                return kept
+                with self.store.reading() as connection:
+                    holder = postings.holder(connection, claim.route, kept.posting)
+                if holder in {None, claim.incident}:
+                    return kept
         return None
 
     def _look_around(self, route: Route) -> list[tuple[Kept, bool]]:
@@ -102,7 +105,8 @@ class Packer:
         name = f"look around {route.channel} {route.target}"
         with self.store.reading() as connection:
             last = chores.last_done(connection, name)
-        since = last - _CLOCKS_DIFFER if last else None
+        # A look in the future was noted by a clock that was wrong.
+        since = last - _CLOCKS_DIFFER if last and last <= begun else None
         there = sorted(
             (
                 kept
@@ -111,10 +115,14 @@ class Packer:
             ),
             key=lambda kept: kept.made_at,
         )
-        with self.store.writing() as connection:
-            known = history.known_incidents(connection, {kept.marker.incident for kept in there})
-            chores.done(connection, name, now=begun)
-        return [(kept, kept.marker.incident in known) for kept in there]
+        with self.store.reading() as connection:
+            known = places.here(connection, route, {kept.marker.incident for kept in there})
+        found = [(kept, kept.marker.incident in known) for kept in there]
+        # While one is left to adopt, the next round must find it again, however long it takes to get there.
+        if all(is_known and known[kept.marker.incident].posted for kept, is_known in found):
+            with self.store.writing() as connection:
+                chores.done(connection, name, now=begun)
+        return found
 
     def _marker(self, claim: Claim, delivery: str) -> str:
         marker = Marker(

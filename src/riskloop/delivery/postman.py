@@ -149,7 +149,7 @@ class Postman:
     def _send(self, claim: Claim, packed: Packed, found: Posting | None) -> Posting | None:
         parcel = packed.parcel
         if parcel.posting is None and found is None:
-            ends = parcel.facts.change in {Change.RESOLVED, Change.DISMISSED}
+            ends = parcel.facts.change in {Change.RESOLVED, Change.DISMISSED, Change.MUTED, Change.ENDING}
             if ends or parcel.facts.quiet:
                 return None  # It was never told here: there is nothing to end, or to keep current.
             if not belongs(parcel.facts, claim.route):

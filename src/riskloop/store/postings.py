@@ -80,6 +80,17 @@ def change_posting(connection: Connection, incident: str, route: Route, *, state
     )
 
 
+def holder(connection: Connection, route: Route, posting: Posting) -> str | None:
+    """Say which incident a posting in a place is of; None if of none."""
+    query = select(postings.c.incident).where(
+        postings.c.channel == route.channel,
+        postings.c.target == route.target,
+        postings.c.reference == posting.reference,
+    )
+    found: str | None = connection.execute(query.order_by(postings.c.at.desc()).limit(1)).scalar()
+    return found
+
+
 def previous_url(connection: Connection, facts: Facts, route: Route) -> str:
     """Find where the last resolved incident like this one was told of in the same place; empty if none."""
     query = (

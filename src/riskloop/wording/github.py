@@ -4,6 +4,7 @@ import re
 
 from riskloop.incidents import Change, Concern
 from riskloop.measurements import Section
+from riskloop.mutes import Mute, Muting
 from riskloop.notifications import Action, Facts
 from riskloop.risks import Owner
 from riskloop.thresholds import Reading, Verdict
@@ -32,11 +33,28 @@ _HEADINGS = {
     Change.UPDATED: "Updated",
     Change.REMINDED: "Still open",
     Change.MUTED: "Quiet for a while",
-    Change.ENDING: "Quiet no longer soon",
+    Change.ENDING: "Soon told of again",
     Change.UNMUTED: "Told of again",
-    Change.DISMISSED: "Closed while it stands",
+    Change.DISMISSED: "Closed, while it still stands",
     Change.REOPENED: "Opened again",
     Change.RESOLVED: "Resolved",
+}
+_MENTIONED = frozenset(
+    {
+        Change.WORSENED,
+        Change.REMINDED,
+        Change.ENDING,
+        Change.UNMUTED,
+        Change.DISMISSED,
+        Change.REOPENED,
+    }
+)
+_SAID_THEN = {
+    Change.ENDING: "If it still stands by then, it is told of again, unless somebody decides anew.",
+    Change.DISMISSED: (
+        "This issue is left closed for 24 hours, unless it gets worse; then it is opened again. To be left "
+        "alone for longer, accept the risk until a date."
+    ),
 }
 _SIGNS = {
     Verdict.OK: "🟢 ok",
@@ -49,15 +67,21 @@ _SIGNS = {
 def title(facts: Facts) -> str:
     """Say in one line how bad it is and what it is about; plain text of at most 250 characters."""
     state = "Resolved" if facts.change is Change.RESOLVED else str(facts.severity).capitalize()
-    subject = facts.risk_title or facts.subject
-    what = {
+    if facts.concern is Concern.FLOOD:
+        subject, what = facts.owners[0].name, facts.summary.partition(";")[0]
+    else:
+        subject, what = facts.risk_title or facts.subject, _what(facts)
+    return escaping.plain(": ".join(part for part in (state, subject, what) if part), limit=TITLE_LIMIT)
+
+
+def _what(facts: Facts) -> str:
+    return {
         # No numbers: each new one would be a line in the issue's history.
         Concern.BREACH: ", ".join(figures.metric(r.metric) for r in facts.readings if r.breached),
         Concern.BLIND: f"{facts.subject} could not be looked at",
         Concern.OVERDUE: "its review is overdue",
-        Concern.FLOOD: facts.summary,
+        Concern.FLOOD: "many at once",
     }[facts.concern]
-    return escaping.plain(": ".join(part for part in (state, subject, what) if part), limit=TITLE_LIMIT)
 
 
 def labels(facts: Facts) -> tuple[str, ...]:
@@ -69,7 +93,14 @@ def labels(facts: Facts) -> tuple[str, ...]:
         found.append(escaping.plain(f"risk:{facts.risk_id}".replace(",", " "), limit=LABEL_LIMIT))
     if severity.rank:
         found.append(f"{SEVERITY}{severity}")
+    if (mute := _holding(facts)) is not None:
+        found.append(str(mute.muting))
     return tuple(found)
+
+
+def is_label(name: str) -> bool:
+    """Say whether a label is one of those we set and take away."""
+    return name == LABEL or name in set(Muting) or name.startswith((SEVERITY, "risk:"))
 
 
 def body(facts: Facts, *, marker: str, previous_url: str = "") -> str:
@@ -78,11 +109,13 @@ def body(facts: Facts, *, marker: str, previous_url: str = "") -> str:
     Args:
         facts: of the latest transition.
         marker: the signed line of the delivery that opened the issue; hidden in the first line.
-        previous_url: the last resolved issue of the same subject and concern; empty if there is none.
+        previous_url: the last resolved issue of the same subject and concern, or the one that this one stands
+            in for; empty if there is none.
     """
     parts = [
         _hidden(marker),
         _state(facts),
+        _muted(facts),
         _owners(facts.owners),
         escaping.prose(facts.summary),
         readings_table(facts.readings),
@@ -100,21 +133,36 @@ def comment(facts: Facts, *, marker: str) -> str:
         facts: of the transition told of.
         marker: the signed line of this very delivery; hidden in the first line.
     """
-    parts = [
-        _hidden(marker),
-        f"**{_HEADINGS[facts.change]}**: {_reason(facts)}",
-    ]
+    parts = [_hidden(marker), f"**{_HEADINGS[facts.change]}.** {_sentence(facts)}"]
     if facts.change is Change.RESOLVED:
         parts.append(f"It was open for {figures.duration(facts.at - facts.opened_at)}.")
-    else:
-        if facts.change is Change.REMINDED:
-            open_for = figures.duration(facts.at - facts.opened_at)
-            parts.append(f"It is {facts.severity}, and has been open for {open_for}.")
-        if facts.change in {Change.WORSENED, Change.REMINDED}:
-            parts.append(_owners(facts.owners))
+    if facts.change is Change.REMINDED:
+        open_for = figures.duration(facts.at - facts.opened_at)
+        parts.append(f"It is {facts.severity}, and has been open for {open_for}.")
+    if facts.change is Change.MUTED:
+        parts.append(_until_then(facts))
+    if facts.change in _SAID_THEN:
+        parts += [_SAID_THEN[facts.change], "\n".join(f"- {_action(action)}" for action in facts.actions)]
+    if facts.change in _MENTIONED:
+        parts.append(_owners(facts.owners))
+    if facts.change not in {Change.RESOLVED, Change.MUTED, Change.ENDING}:
         parts.append(escaping.prose(facts.summary))
-    parts += [readings_table(tuple(r for r in facts.readings if r.breached)), _run(facts)]
-    return _whole(parts)
+    if facts.change is not Change.MUTED:
+        parts.append(readings_table(tuple(r for r in facts.readings if r.breached)))
+    return _whole([*parts, _run(facts)])
+
+
+def superseded(old: str, *, marker: str, says: str) -> str:
+    """Write the body of an issue that is closed because it should not be open: why, and the old body below.
+
+    Args:
+        old: the body as it is.
+        marker: the signed line of the delivery that opened it; hidden in the first line.
+        says: why, in a sentence of ours: Markdown.
+    """
+    first, _, rest = old.partition("\n")
+    below = rest if marker in first else old
+    return _whole([_hidden(marker), says, "---", below.strip("\n")])
 
 
 def _whole(parts: list[str]) -> str:
@@ -131,6 +179,34 @@ def _state(facts: Facts) -> str:
         return f"🟢 **Resolved** on {figures.moment(facts.at)}: {_reason(facts)} It was open since {since}."
     sign = _SIGNS[facts.severity]
     return f"{sign} since {since}. Last change, on {figures.moment(facts.at)}: {_reason(facts)}"
+
+
+def _holding(facts: Facts) -> Mute | None:
+    """Give the acceptance or silence that holds after this change; what is resolved needs none."""
+    over = facts.change in {Change.UNMUTED, Change.RESOLVED}
+    return None if over or facts.mute is None or facts.mute.ended_at else facts.mute
+
+
+def _muted(facts: Facts) -> str:
+    mute = _holding(facts)
+    if mute is None:
+        return ""
+    said = f"**{str(mute.muting).capitalize()} until {figures.moment(mute.until)}**"
+    why = escaping.prose(mute.why.rstrip(". \n"))
+    return f"{said} by {escaping.prose(mute.who)} (the name as given): {why}. {_until_then(facts)}"
+
+
+def _until_then(facts: Facts) -> str:
+    mute = _holding(facts)
+    if mute is None:
+        return ""
+    but = "unless it gets worse" if mute.muting is Muting.ACCEPTED else "whatever happens to it"
+    return f"Until then it is not told of, {but}."
+
+
+def _sentence(facts: Facts) -> str:
+    reason = _reason(facts)
+    return reason[:1].upper() + reason[1:] if facts.change in _MUTES else reason
 
 
 def _reason(facts: Facts) -> str:
@@ -219,7 +295,7 @@ def _about(facts: Facts, previous_url: str) -> str:
     if run := _run(facts):
         lines.append(f"- {run}")
     if previous := escaping.link(previous_url):
-        lines.append(f"- The last time: <{previous}>")
+        lines.append(f"- Before this one: <{previous}>")
     footer = (
         f"<sub>riskloop keeps this issue for {escaping.prose(facts.project)}: it edits the text above as the "
         "numbers change, comments when it gets worse or better, and closes it when they are good again. "

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from riskloop.incidents import Change, Concern
-from riskloop.mutes import Mute
+from riskloop.mutes import Mute, Muting
 from riskloop.notifications import Action, Facts
 from riskloop.risks import Owner
 from riskloop.thresholds import Reading, Verdict
@@ -31,6 +32,7 @@ _ACTIONS_LIMIT = 10
 _READINGS_LIMIT = 30
 _LINE_LIMIT = 300
 _USER = re.compile(r"[UW][A-Z0-9]{2,}")
+_ADDRESS = re.compile(r"<?(https?://[^\s<>|]*[^\s<>|.,;:!?)])>?")
 _GROUP = re.compile(r"S[A-Z0-9]{2,}")
 _SIGNS = {
     Verdict.OK: ":large_green_circle:",
@@ -44,10 +46,10 @@ _HEADINGS = {
     Change.EASED: "Eased",
     Change.UPDATED: "Updated",
     Change.REMINDED: "Still open",
-    Change.MUTED: "Quiet for a while",
+    Change.MUTED: "Not told of for a while",
     Change.ENDING: "Soon told of again",
     Change.UNMUTED: "Told of again",
-    Change.DISMISSED: "Left as it is for a day",
+    Change.DISMISSED: "Taken away, while it still stands",
     Change.REOPENED: "Opened again",
     Change.RESOLVED: "Resolved",
 }
@@ -153,9 +155,11 @@ def closed(says: str, *, duplicate: bool) -> Message:
         duplicate: it is one too many, rather than that of a resolved incident.
     """
     sign = _SIGNS[Verdict.UNKNOWN if duplicate else Verdict.OK]
-    words = (_link(word, word) or escaping.slack(word, limit=_LINE_LIMIT) for word in says.split())
-    text = f"{sign} {' '.join(words)}"
-    return Message(text=text, blocks=_kept([_section(text)]))
+    parts = _ADDRESS.split(" ".join(says[:SECTION_LIMIT].split()))
+    texts = [escaping.slack(text, limit=_TEXT_LIMIT) for text in parts[::2]]
+    addresses = [_link(url, escaping.slack(url, limit=_LINE_LIMIT)) for url in parts[1::2]]
+    said = "".join(part for pair in zip_longest(texts, addresses, fillvalue="") for part in pair)
+    return Message(text=f"{sign} {said}", blocks=_kept([_section(f"{sign} {said}")]))
 
 
 def _kept(blocks: list[Mapping[str, Any] | None]) -> tuple[Mapping[str, Any], ...]:
@@ -191,7 +195,9 @@ def _how_bad(facts: Facts) -> str:
 def _quiet(mute: Mute) -> str:
     who = escaping.slack(mute.who, limit=_LINE_LIMIT)
     why = escaping.slack(mute.why.rstrip(". \n"), limit=_TEXT_LIMIT)
-    return f"*{str(mute.muting).capitalize()}* until {figures.moment(mute.until)} by {who}: {why}."
+    but = "unless it gets worse" if mute.muting is Muting.ACCEPTED else "whatever happens to it"
+    said = f"*{str(mute.muting).capitalize()} until {figures.moment(mute.until)}* by {who}: {why}."
+    return f"{said}\nUntil then it is not told of, {but}."
 
 
 def _reason(facts: Facts) -> str:
