@@ -8,9 +8,10 @@ from tasks.register import register
 from tasks.remind import remind
 
 
-@flow(name="follow-up", timeout_seconds=600, on_failure=[round_failed], on_crashed=[round_failed])
+@flow(name="follow-up", timeout_seconds=600, on_failure=[round_failed])
 def follow_up() -> None:
     """Deliver what is still pending, remind of what stands, end what is over, and say that we are alive."""
-    remind(register())
+    team = register()
+    remind(team)
     notify()
     heartbeat()

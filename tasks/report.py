@@ -13,20 +13,26 @@ from riskloop.assessing import Assessed
 from riskloop.redaction import without_secrets
 from riskloop.services import Services, open_services
 from riskloop.settings import read_settings
-from riskloop.store import history, postings
-from riskloop.wording.artifact import page
+from riskloop.store import circuits, history, letters, postings
+from riskloop.story import circuit_says
+from riskloop.wording.artifact import page, undelivered
+
+_LISTED = 50
 
 
 @task(name="report", cache_policy=NO_CACHE, persist_result=False, retries=0)
 def report(assessed: Sequence[Assessed], *, dry_run: bool = False) -> None:
     """Write each mitigation's page under its own key, whose versions are its history, and the run's table.
 
+    What could not be delivered, in this run or before, has a page of its own while there is such.
+
     Args:
-        dry_run: leave both with the run alone, outside of any history.
+        dry_run: leave them with the run alone, outside of any history.
     """
     with open_services(read_settings()) as services:
         installation = services.identity.installation
         told = _told(services, assessed)
+        failed = _undelivered(services)
     run_url = url_for("flow-run", runtime.flow_run.id) or ""
     for one in assessed:
         create_markdown_artifact(
@@ -56,6 +62,9 @@ def report(assessed: Sequence[Assessed], *, dry_run: bool = False) -> None:
     ]
     key = None if dry_run else artifact_key(installation, str(runtime.flow_run.flow_name))
     create_table_artifact(rows, key=key)
+    if failed:
+        key = None if dry_run else artifact_key(installation, "undelivered")
+        create_markdown_artifact(without_secrets(failed), key=key, description="what could not be delivered")
 
 
 def _told(services: Services, assessed: Sequence[Assessed]) -> Mapping[str, tuple[str, ...]]:
@@ -73,6 +82,27 @@ def _told(services: Services, assessed: Sequence[Assessed]) -> Mapping[str, tupl
                 if route.channel != "events"
             )
     return told
+
+
+def _undelivered(services: Services) -> str:
+    """Write what needs a person before its owners hear of it; empty if nothing does."""
+    with services.store.reading() as connection:
+        dead = letters.count_deliveries(connection)["dead"]
+        newest = letters.list_deliveries(connection, states={"dead"}, limit=_LISTED)
+        broken = [(one.realm, circuit_says(one)) for one in circuits.list_circuits(connection)]
+    if not dead and not broken:
+        return ""
+    rows = [
+        {
+            "id": one.id,
+            "subject": one.subject,
+            "change": one.change,
+            "where": f"{one.channel} {one.target}",
+            "why": one.last_error,
+        }
+        for one in newest
+    ]
+    return undelivered(rows, dead=dead, circuits=broken)
 
 
 def _changes(one: Assessed) -> tuple[str, ...]:

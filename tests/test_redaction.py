@@ -30,7 +30,8 @@ def _installed(tmp_path_factory: pytest.TempPathFactory) -> None:
         store_url=SecretStr("postgresql://riskloop:c4nary-p%40ss@host/db"),
         github_token=SecretStr(TOKEN),
     )
-    install(settings, key=KEY)
+    (place / "key").write_bytes(KEY)
+    install(settings)
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,9 @@ def test_a_secrets_file_that_is_no_text_says_which(tmp_path: Path) -> None:
         read_settings({"RISKLOOP_GITHUB_TOKEN_FILE": str(tmp_path / "token")})
 
 
-@pytest.mark.parametrize("name", ["GITHUB_TOKEN", "SLACK_TOKEN", "SLACK_TOKEN_ACME", "SLACK_WEBHOOK_URL"])
+@pytest.mark.parametrize(
+    "name", ["GITHUB_TOKEN", "SLACK_TOKEN", "SLACK_TOKEN_ACME", "SLACK_WEBHOOK_URL", "HEARTBEAT_URL"]
+)
 @pytest.mark.parametrize("value", ["https://s3\nx", "https://s3\rx", "https://s3 x", "s3cr\u00e9t", "s3\0x"])
 def test_what_no_header_takes_is_refused_unrepeated(name: str, value: str, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(value, encoding="utf-8")
@@ -99,10 +101,11 @@ def test_what_no_header_takes_is_refused_unrepeated(name: str, value: str, tmp_p
         assert "s3" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["SLACK_WEBHOOK_URL", "HEARTBEAT_URL"])
 @pytest.mark.parametrize("url", ["hooks.example.com/s3cret", "ftp://hooks/s3cret", "http://[s3cret/"])
-def test_a_webhook_that_is_no_address_is_refused_unrepeated(url: str) -> None:
-    with pytest.raises(Refused, match="RISKLOOP_SLACK_WEBHOOK_URL is no address") as caught:
-        read_settings({"RISKLOOP_SLACK_WEBHOOK_URL": url})
+def test_a_secret_address_that_is_none_is_refused_unrepeated(name: str, url: str) -> None:
+    with pytest.raises(Refused, match=f"RISKLOOP_{name} is no address") as caught:
+        read_settings({f"RISKLOOP_{name}": url})
     assert "s3cret" not in str(caught.value)
 
 

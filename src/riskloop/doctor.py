@@ -10,13 +10,14 @@ import httpx
 
 from riskloop.errors import RegisterError, RiskloopError
 from riskloop.notifications import Posting
-from riskloop.project import read_register
+from riskloop.project import now, read_register
 from riskloop.register import Register
 from riskloop.risks import Owner
 from riskloop.services import Services, open_services
 from riskloop.settings import Settings
 from riskloop.speaking import open_github, open_slack, open_webhook, turn_for
-from riskloop.store import outbox
+from riskloop.store import circuits, letters
+from riskloop.story import SHOWN, circuit_says, letter_says, waiting_says
 
 _LEAST_FREE = 1 << 30
 
@@ -52,6 +53,8 @@ def examine(settings: Settings, *, api_url: str, send_test: bool = False) -> tup
     try:
         with open_services(settings) as services:
             found.append(_said("store", lambda: _store(services)))
+            if found[-1].ok:
+                found += [_said("deliveries", lambda: _deliveries(services)), *_circuits(services)]
             if register is not None:
                 found += _channels(services, register, send_test=send_test)
     except RiskloopError as error:
@@ -98,14 +101,28 @@ def _prefect(api_url: str) -> Check:
 
 def _store(services: Services) -> str:
     services.store.require_current()
+    return services.store.address
+
+
+def _deliveries(services: Services) -> str:
     with services.store.reading() as connection:
-        counts = outbox.count_deliveries(connection)
-    if counts["dead"]:
+        counts = letters.count_deliveries(connection)
+        newest = letters.list_deliveries(connection, states={"dead"}, limit=SHOWN)
+        oldest = letters.oldest_waiting(connection)
+    waiting = f"on their way: {waiting_says(counts['pending'] + counts['sending'], oldest, now=now())}"
+    if newest:
+        said = "; ".join(letter_says(one) for one in newest)
         raise RiskloopError(
-            f"{services.store.address}, deliveries that could not be made: {counts['dead']}",
+            f"{waiting}; that need a person: {counts['dead']}; {said}",
             remedy="see: riskloop deliveries --dead",
         )
-    return f"{services.store.address}, deliveries on their way: {counts['pending'] + counts['sending']}"
+    return waiting
+
+
+def _circuits(services: Services) -> Iterable[Check]:
+    with services.store.reading() as connection:
+        found = circuits.list_circuits(connection)
+    return [Check(name=f"token for {one.realm}", ok=False, says=circuit_says(one)) for one in found]
 
 
 def _channels(services: Services, register: Register, *, send_test: bool) -> Iterable[Check]:

@@ -12,7 +12,7 @@ import httpx
 from riskloop.redaction import redacted
 from riskloop.services import Services
 from riskloop.settings import Settings
-from riskloop.store import circuits, outbox
+from riskloop.store import circuits, letters
 
 _SECONDS = 10.0
 _LONGEST = 10_000
@@ -23,7 +23,7 @@ def what_is_wrong(services: Services) -> tuple[str, ...]:
     """List what needs a person although the round went well: tokens that are refused, and dead letters."""
     with services.store.reading() as connection:
         refused = circuits.list_circuits(connection)
-        dead = outbox.count_deliveries(connection)["dead"]
+        dead = letters.count_deliveries(connection)["dead"]
     found = [f"{circuit.realm}: {circuit.reason}" for circuit in refused]
     if dead:
         found.append(f"deliveries that need a person: {dead}; see: riskloop deliveries --dead")

@@ -16,6 +16,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
+from pathlib import Path
 from types import TracebackType
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
@@ -176,16 +177,14 @@ def without_secrets(text: str) -> str:
     return _known.redactor.exact(text)
 
 
-def install(settings: Settings, *, key: bytes = b"") -> None:
+def install(settings: Settings) -> None:
     """Hide these secrets from now on in every log record, warning and traceback of this process.
 
-    What was told before stays hidden. Repeating it costs nothing.
-
-    Args:
-        key: the key that signs our markers.
+    With them the key in the state directory that signs our markers, if there is one yet. What was told before
+    stays hidden. Repeating it costs next to nothing.
     """
+    told: set[str | bytes] = {_key(settings.state), *secrets_in(settings)}
     with _known.lock:
-        told: set[str | bytes] = {key, *secrets_in(settings)}
         new = {secret for secret in told if _is_telling(secret)} - _known.redactor.secrets
         if new:
             _known.redactor = Redactor(_known.redactor.secrets | new)
@@ -197,6 +196,13 @@ def install(settings: Settings, *, key: bytes = b"") -> None:
             threading.excepthook = _CleanThreadEnd(threading.excepthook)
         if not isinstance(warnings.formatwarning, _CleanWarnings):
             warnings.formatwarning = _CleanWarnings(warnings.formatwarning)
+
+
+def _key(state: Path) -> bytes:
+    try:
+        return (state / "key").read_bytes()
+    except OSError:
+        return b""
 
 
 class clean_errors:  # noqa: N801 - it is used as a statement, as contextlib's are

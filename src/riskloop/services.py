@@ -60,7 +60,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
         Refused: the state directory cannot be used.
     """
     identity = read_identity(settings.state)
-    install(settings, key=identity.key)
+    install(settings)
     with clean_errors(), closing(open_store(settings.store_url.get_secret_value())) as store:
         if store.on_sqlite:
             store.upgrade()

@@ -11,9 +11,12 @@ from riskloop.project import now
 from riskloop.register import Register
 from riskloop.risks import Mitigation
 from riskloop.services import Services
-from riskloop.store import history, mutes, outbox
+from riskloop.store import circuits, history, letters, mutes
+from riskloop.store.circuits import Circuit
 from riskloop.store.history import Standing
+from riskloop.store.letters import Delivery
 from riskloop.store.postings import list_postings
+from riskloop.story import SHOWN, circuit_says, letter_says, waiting_says
 from riskloop.tables import ago, table
 from riskloop.thresholds import Reading, Verdict
 
@@ -50,7 +53,10 @@ class Status:
     Args:
         service: what is wrong with riskloop itself; empty if nothing.
         waiting: deliveries that are on their way.
+        waiting_since: when the oldest of them was made; None if there is none.
         dead: deliveries that need a person.
+        dead_letters: the newest of them.
+        circuits: places where nothing is sent, because the token for them was refused.
         previews: where messages are written while tokens are missing; None if none was written.
     """
 
@@ -58,14 +64,17 @@ class Status:
     rows: tuple[Row, ...]
     service: str
     waiting: int
+    waiting_since: datetime | None
     dead: int
+    dead_letters: tuple[Delivery, ...]
+    circuits: tuple[Circuit, ...]
     previews: str | None
 
     @property
     def open(self) -> bool:
-        """Whether anything is open: an incident, a dead letter, or something we could not look at."""
+        """Whether anything is open: an incident, a dead letter, a circuit, or what we could not look at."""
         rows = any(row.since is not None or row.verdict is not Verdict.OK for row in self.rows)
-        return bool(self.service or self.dead or rows)
+        return bool(self.service or self.dead or self.circuits or rows)
 
 
 def read_status(services: Services, register: Register) -> Status:
@@ -79,7 +88,10 @@ def read_status(services: Services, register: Register) -> Status:
         is_open = history.list_incidents(connection, resolved=False, limit=100_000)
         told = {incident.id: list_postings(connection, incident.id) for incident in is_open}
         held = mutes.holding(connection, [one.id for one in register.mitigations()], now=now())
-        counts = outbox.count_deliveries(connection)
+        counts = letters.count_deliveries(connection)
+        waiting_since = letters.oldest_waiting(connection)
+        dead_letters = letters.list_deliveries(connection, states={"dead"}, limit=SHOWN)
+        broken = circuits.list_circuits(connection)
     by_subject: dict[str, list[Incident]] = {}
     for incident in is_open:
         by_subject.setdefault(incident.subject, []).append(incident)
@@ -108,7 +120,10 @@ def read_status(services: Services, register: Register) -> Status:
         rows=tuple(sorted(rows, key=lambda row: (-row.score, row.mitigation))),
         service=unwell[0].reason if unwell else "",
         waiting=counts["pending"] + counts["sending"],
+        waiting_since=waiting_since,
         dead=counts["dead"],
+        dead_letters=dead_letters,
+        circuits=broken,
         previews=str(outbox_directory) if outbox_directory.is_dir() else None,
     )
 
@@ -162,10 +177,13 @@ def describe(found: Status) -> str:
     lines.append("")
     if found.service:
         lines.append(f"riskloop itself: {found.service}")
+    lines += (f"{circuit.realm}: {circuit_says(circuit)}" for circuit in found.circuits)
     if found.waiting:
-        lines.append(f"deliveries on their way: {found.waiting}; see: riskloop deliveries")
+        waiting = waiting_says(found.waiting, found.waiting_since, now=moment)
+        lines.append(f"deliveries on their way: {waiting}; see: riskloop deliveries")
     if found.dead:
         lines.append(f"deliveries that need a person: {found.dead}; see: riskloop deliveries --dead")
+        lines += (f"  {letter_says(letter)}" for letter in found.dead_letters)
     if found.previews:
         lines.append(f"where a token is missing, what would be sent is written under {found.previews}")
     return "\n".join(lines).rstrip()

@@ -13,7 +13,7 @@ from riskloop.incidents import Change, Concern
 from riskloop.looking import look
 from riskloop.notifications import Links, Reach, Route
 from riskloop.risks import Mitigation, Site
-from riskloop.store import Store, history, outbox
+from riskloop.store import Store, history, letters, outbox
 from riskloop.store.tables import measurements
 from riskloop.thresholds import Verdict
 from tests.store.claiming import claim_next
@@ -66,7 +66,7 @@ class Bench:
 
     def deliveries(self) -> list[tuple[str, str, str]]:
         with self.store.reading() as connection:
-            found = outbox.list_deliveries(connection, states={"pending"}, limit=100)
+            found = letters.list_deliveries(connection, states={"pending"}, limit=100)
         return [(one.change, one.channel, one.target) for one in reversed(found)]
 
 

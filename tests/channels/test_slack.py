@@ -1,5 +1,6 @@
 """The Slack channel: the real slack-sdk against the emulator, through the strict proxy."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
@@ -402,12 +403,25 @@ def test_only_what_is_ours_is_seen_in_a_look_around(rig: Rig, slack: Slack, slac
     assert list(slack.look_around(slack_channel, since=None)) == []
 
 
-def test_a_look_around_goes_back_no_further_than_asked(rig: Rig, slack: Slack, slack_channel: str) -> None:
+def test_a_look_around_turns_no_page_that_is_older_than_asked(
+    rig: Rig, slack: Slack, slack_channel: str
+) -> None:
     older = slack.send(parcel(slack_channel), turn=at_once)
-    since = datetime.fromtimestamp(float(older.reference), UTC)
-    newer = slack.send(parcel(slack_channel, "d2"), turn=at_once)
-    found = slack.look_around(slack_channel, since=since)
-    assert [kept.posting.reference for kept in found] == [newer.reference]
+    for number in range(201):
+        rig.ask_slack("chat.postMessage", {"channel": slack_channel, "text": f"other {number}"})
+    newest = slack.send(parcel(slack_channel, "d2"), turn=at_once).reference
+    moments = [datetime.fromtimestamp(float(ts), UTC) for ts in (older.reference, newest)]
+    found = [[kept.posting.reference for kept in slack.look_around(slack_channel, since=m)] for m in moments]
+    assert found == [[newest, older.reference], [newest]]
+
+
+def test_a_clock_that_is_ahead_hides_nothing_that_was_posted_a_moment_ago(
+    rig: Rig, slack: Slack, slack_channel: str
+) -> None:
+    posting = slack.send(parcel(slack_channel), turn=at_once)
+    ahead = datetime.now(UTC) + timedelta(days=3)
+    lost = parcel(slack_channel)
+    assert slack.find(replace(lost, attempted_at=ahead, facts=replace(lost.facts, at=ahead))) == posting
 
 
 def test_a_message_that_a_look_around_found_gets_its_address_when_it_is_adopted(

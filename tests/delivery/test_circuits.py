@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from riskloop.delivery import MAXIMUM_ATTEMPTS
-from riskloop.store import circuits, outbox
+from riskloop.store import circuits, letters
 from tests.delivering import Service
 
 pytestmark = pytest.mark.server
@@ -34,7 +34,7 @@ def test_behind_an_open_circuit_nothing_is_sent_and_no_attempt_is_lost(service: 
     assert {request.method for request in tried} == {"GET"}
     assert len(tried) == MAXIMUM_ATTEMPTS + 2, "one try of the token each time"
     with service.store.reading() as connection:
-        (waiting,) = outbox.list_deliveries(connection, states={"pending"}, limit=9)
+        (waiting,) = letters.list_deliveries(connection, states={"pending"}, limit=9)
     assert waiting.attempts == 0
 
 

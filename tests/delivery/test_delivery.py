@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from riskloop.delivery import MAXIMUM_ATTEMPTS, PATIENCE_SECONDS
-from riskloop.store import Store, outbox
+from riskloop.store import Store, letters, outbox
 from tests.delivering import SETTLE, Service
 from tests.proxy.faults import Fault, github_says
 from tests.store import children
@@ -163,7 +163,7 @@ def test_a_reason_that_no_database_takes_is_kept_readably(service: Service) -> N
     service.look(leaks=2)
     assert service.deliver() == ["github opened dead", "slack opened done"]
     with service.store.reading() as connection:
-        (dead,) = outbox.list_deliveries(connection, states={"dead"}, limit=10)
+        (dead,) = letters.list_deliveries(connection, states={"dead"}, limit=10)
     assert "422 a⟨U+0000⟩b⟨U+001B⟩[31m⟨U+D800⟩" in dead.last_error
 
 
@@ -251,7 +251,7 @@ def test_two_workers_at_once_tell_everything_once_and_in_order(service: Service,
         for _ in range(1_000):
             worked += len(mine.deliver())
             with store.reading() as connection:
-                counts = outbox.count_deliveries(connection)
+                counts = letters.count_deliveries(connection)
             if counts["done"] == 24:
                 return str(worked)
         raise AssertionError(counts)

@@ -1,4 +1,4 @@
-"""Every ten minutes: what is due by the clock, what is pending, and a sign of life; nothing at little cost."""
+"""Every ten minutes: what is due by the clock, what is pending, a sign of life; nothing at little cost."""
 
 import sqlite3
 from collections.abc import Iterator

@@ -61,7 +61,9 @@ def test_every_deployment_can_be_sent_to_a_pool_and_a_worker_takes_a_drift_to_th
         ended = api.run(run.id)
     assert (ended.type, ended.state, ended.name) == ("COMPLETED", "Breached", "fixture-drift: all")
     assert team.told() == (["open"], 0, 1, 0)
-    form = f"/deployments/deployment/{deployed['adopt-fixtures']['id']}/run?parameters="
+    form = "/deployments/deployment/{}/run?parameters="
     (issue,) = team.issues()
-    assert form + quote(f'{{"mitigation":"{MITIGATION}"}}') in issue["body"]
+    adopting = form.format(deployed["adopt-fixtures"]["id"])
+    assert adopting + quote(f'{{"mitigation":"{MITIGATION}"}}') in issue["body"]
+    assert form.format(deployed["accept-incident"]["id"]) + quote('{"incident":"') in issue["body"]
     assert f"/runs/flow-run/{run.id}" in issue["body"]

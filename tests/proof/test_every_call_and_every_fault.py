@@ -8,7 +8,7 @@ import pytest
 
 from riskloop.channels.markers import read_marker
 from riskloop.identity import read_identity
-from riskloop.store import circuits, open_store, outbox
+from riskloop.store import circuits, letters, open_store
 from tests.delivering import Service
 from tests.emulator.rig import Rig
 from tests.proof.seeding import in_the_tenth
@@ -69,7 +69,7 @@ def live(service: Service) -> None:
 
 def waiting(service: Service) -> int:
     with service.store.reading() as connection:
-        counts = outbox.count_deliveries(connection)
+        counts = letters.count_deliveries(connection)
     return counts["pending"] + counts["sending"]
 
 
@@ -120,7 +120,7 @@ def came_right(service: Service, fault: str) -> None:
     assert waiting(service) == 0
     assert set(markers(service).values()) == {1}, "each is told once"
     with service.store.reading() as connection:
-        dead = outbox.list_deliveries(connection, states={"dead"}, limit=99)
+        dead = letters.list_deliveries(connection, states={"dead"}, limit=99)
         assert circuits.list_circuits(connection) == ()
     if dead:
         assert fault.removesuffix(" before").removesuffix(" after") in MENDED_BY_A_PERSON

@@ -13,7 +13,7 @@ from riskloop.identity import read_identity
 from riskloop.risks import Owner, SlackChannel
 from riskloop.settings import read_settings
 from riskloop.speaking import budgets
-from riskloop.store import Store, open_store, outbox
+from riskloop.store import Store, letters, open_store
 from tests.delivering import Service
 from tests.emulator.rig import Rig
 from tests.store.shelf import seen, toy
@@ -66,7 +66,7 @@ def follow_up(service: Service) -> None:
 
 def waiting(store: Store) -> int:
     with store.reading() as connection:
-        counts = outbox.count_deliveries(connection)
+        counts = letters.count_deliveries(connection)
     assert counts["dead"] == counts["sending"] == 0
     return counts["pending"]
 

@@ -15,7 +15,7 @@ from riskloop.delivery import Postman
 from riskloop.identity import Accounts, read_identity
 from riskloop.notifications import Reach
 from riskloop.risks import Mitigation, Owner, SlackChannel
-from riskloop.store import Store, open_store, outbox
+from riskloop.store import Store, letters, open_store
 from riskloop.store.tables import deliveries
 from tests.emulator.rig import Rig
 from tests.store.shelf import NOW, occasion, seen, toy
@@ -102,7 +102,7 @@ def test_two_owners_hear_all_of_their_own_and_nothing_of_each_other_s(team: Team
         with ThreadPoolExecutor(WORKERS) as workers:
             list(workers.map(team.deliver, range(WORKERS)))
     with store.reading() as connection:
-        counts = outbox.count_deliveries(connection)
+        counts = letters.count_deliveries(connection)
     assert (counts["pending"], counts["sending"], counts["dead"]) == (0, 0, 0)
     for mine, theirs in (team.owners, team.owners[::-1]):
         heard = team.heard(mine)
@@ -127,7 +127,7 @@ def test_a_delivery_that_strayed_to_another_owner_s_place_is_stopped_when_it_is_
             )
     team.deliver(0)
     with store.reading() as connection:
-        dead = outbox.list_deliveries(connection, states={"dead"}, limit=99)
+        dead = letters.list_deliveries(connection, states={"dead"}, limit=99)
     assert len(dead) == EACH * 2
     assert {"is no place of SDK Lead" in one.last_error for one in dead} == {True}
     assert len(team.heard(theirs)) == EACH * 2

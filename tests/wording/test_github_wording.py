@@ -1,14 +1,19 @@
 """What an issue and its comments say."""
 
+from datetime import timedelta
+
 import pytest
 from markdown_it import MarkdownIt
 
+from riskloop.delivery import GRACE
 from riskloop.incidents import Change, Concern
 from riskloop.measurements import Section
+from riskloop.mutes import Muting
+from riskloop.notifications import Action
 from riskloop.risks import Owner
 from riskloop.thresholds import Verdict
 from riskloop.wording import github
-from tests.channels.parcels import facts, marker
+from tests.channels.parcels import OPENED_AT, facts, marker, mute
 
 MARKDOWN = MarkdownIt("gfm-like", {"linkify": False})
 
@@ -47,7 +52,17 @@ def test_a_resolved_body_asks_for_nothing_more() -> None:
 
 @pytest.mark.parametrize(
     ("change", "mentioned"),
-    [(Change.WORSENED, True), (Change.REMINDED, True), (Change.EASED, False), (Change.RESOLVED, False)],
+    [
+        (Change.WORSENED, True),
+        (Change.REMINDED, True),
+        (Change.ENDING, True),
+        (Change.UNMUTED, True),
+        (Change.DISMISSED, True),
+        (Change.REOPENED, True),
+        (Change.MUTED, False),
+        (Change.EASED, False),
+        (Change.RESOLVED, False),
+    ],
 )
 def test_a_comment_mentions_owners_only_where_they_must_act(change: Change, *, mentioned: bool) -> None:
     assert ("@octo-lead" in github.comment(facts(change), marker=marker("d2"))) is mentioned
@@ -70,6 +85,72 @@ def test_an_owner_without_a_handle_or_with_a_strange_one_is_named_and_not_mentio
 )
 def test_the_title_says_how_bad_and_what(concern: Concern, title: str) -> None:
     assert github.title(facts(concern=concern, severity=Verdict.CRITICAL)) == title
+
+
+def test_the_title_of_many_at_once_says_how_many_and_whose() -> None:
+    made = facts(
+        concern=Concern.FLOOD,
+        subject="owner:QA",
+        risk_id="",
+        risk_title="",
+        owners=(Owner(name="QA"),),
+        summary="37 incidents opened in one run; each gets its own issue.",
+    )
+    assert github.title(made) == "Warning: QA: 37 incidents opened in one run"
+
+
+def test_a_comment_on_an_acceptance_says_who_until_when_and_what_is_told_all_the_same() -> None:
+    begun = facts(Change.MUTED, mute=mute(), reason="accepted until 20 December by Jo Doe: a rewrite")
+    text = github.comment(begun, marker=marker("d2"))
+    assert "**Quiet for a while.** Accepted until 20 December by Jo Doe: a rewrite." in text
+    assert "Until then it is not told of, unless it gets worse." in text
+    silent = github.comment(facts(Change.MUTED, mute=mute(Muting.SILENCED)), marker=marker("d2"))
+    assert "whatever happens to it" in silent
+    over = github.comment(facts(Change.UNMUTED, reason="no longer accepted: its time is over"), marker="m")
+    assert "**Told of again.** No longer accepted: its time is over." in over
+    ending = github.comment(facts(Change.ENDING, mute=mute(), reason="accepted for 1 more day"), marker="m")
+    assert "**Soon told of again.** Accepted for 1 more day." in ending
+    assert "riskloop adopt stale-fixtures.fixture_drift" in ending
+
+
+def test_a_body_shows_what_is_accepted_for_as_long_as_it_holds() -> None:
+    shown = "**Accepted until 20 December 2025, 02:20 UTC** by Jo Doe (the name as given): the generator is"
+    assert shown in github.body(facts(mute=mute()), marker="m")
+    for over in (
+        facts(Change.UNMUTED, mute=mute()),
+        facts(Change.RESOLVED, mute=mute()),
+        facts(mute=mute(ended_at=OPENED_AT)),
+    ):
+        assert "Accepted until" not in github.body(over, marker="m")
+        assert "accepted" not in github.labels(over)
+    assert "accepted" in github.labels(facts(mute=mute()))
+    assert "silenced" in github.labels(facts(mute=mute(Muting.SILENCED)))
+
+
+def test_a_comment_on_an_issue_that_was_closed_says_what_follows_and_offers_what_can_be_done() -> None:
+    accept = Action(
+        says="accept it until a date", url="https://riskloop.example/x", command="riskloop accept"
+    )
+    text = github.comment(facts(Change.DISMISSED, actions=(accept,)), marker=marker("d2"))
+    hours = f"{GRACE // timedelta(hours=1)} hours"
+    assert f"left closed for {hours}, unless it gets worse" in text
+    assert "- [accept it until a date](<https://riskloop.example/x>): `riskloop accept`" in text
+
+
+def test_only_our_own_labels_are_taken_away() -> None:
+    made = facts(mute=mute())
+    assert all(github.is_label(name) for name in github.labels(made))
+    assert not github.is_label("triage")
+
+
+def test_a_superseded_body_keeps_its_marker_first_and_its_text_below() -> None:
+    old = github.body(facts(), marker=marker("d1"))
+    text = github.superseded(old, marker=marker("d1"), says="Told elsewhere.")
+    assert text.startswith(f"<!-- {marker('d1')} -->\n\nTold elsewhere.\n\n---\n\n🟠")
+    assert text.count("riskloop:1") == 1
+    edited = github.superseded("Somebody's words", marker=marker("d1"), says="Told elsewhere.")
+    assert edited.endswith("---\n\nSomebody's words")
+    assert len(github.superseded("x\n" * 50_000, marker=marker("d1"), says="Told elsewhere.")) <= 60_000
 
 
 def test_titles_and_labels_stay_within_githubs_limits() -> None:
@@ -115,6 +196,7 @@ def test_hostile_text_in_every_place_mentions_links_and_hides_nothing() -> None:
         document=HOSTILE,
         actions=(),
         run_url="",
+        mute=mute(who=HOSTILE, why=HOSTILE),
     )
     for text in (github.body(made, marker="m"), github.comment(made, marker="m"), github.title(made)):
         assert text.count("<!--") <= 1

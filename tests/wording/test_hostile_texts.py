@@ -14,26 +14,22 @@ from markdown_it import MarkdownIt
 
 from riskloop.channels import Parcel, Posting
 from riskloop.channels.console import Console
-from riskloop.channels.markers import Marker, about, read_marker
+from riskloop.channels.markers import read_marker
 from riskloop.incidents import Change, Concern
-from riskloop.measurements import Section
+from riskloop.measurements import Evidence, Look, Observation, Section
 from riskloop.mutes import Mute, Muting
 from riskloop.notifications import Action, Facts
 from riskloop.risks import Owner
-from riskloop.thresholds import Verdict
+from riskloop.thresholds import Assessment, Verdict
 from riskloop.wording import github, slack
-from tests.channels.parcels import KEY, OPENED_AT, OWNER, TOLD, facts
+from riskloop.wording.artifact import page
+from tests.channels.parcels import KEY, OPENED_AT, OWNER, TOLD, facts, marker
 from tests.hostile import hostile
 from tests.proxy.strict import github_refusal, slack_refusal
+from tests.toys import LEAD, MITIGATION, RISK
 
 UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 MARKDOWN = MarkdownIt("gfm-like", {"linkify": False, "html": True})
-
-
-def marker(delivery: str) -> str:
-    subject = about("stale-fixtures.fixture_drift", Concern.BREACH)
-    made = Marker(installation="here", incident="inc1", delivery=delivery, about=subject)
-    return made.signed(KEY)
 
 
 MARKER = marker("d1")
@@ -112,20 +108,30 @@ def assert_harmless_on_github(text: str, *, mentions: set[str]) -> None:
     assert first == f"<!-- {MARKER} -->"
     assert "<!--" not in rest
     assert read_marker(rest, KEY) is None
-    assert not UNSEEN.search(text)
+    assert_plain_markdown(text, hidden={first}, headings={"h3"})
+    shown = html.unescape(re.sub(r"<[^>]*>", "", MARKDOWN.render(text)))
+    for form in (text, shown):
+        assert set(re.findall(r"@([A-Za-z0-9][\w/-]*)", form)) <= mentions
+        assert not re.search(r"#\d|\bGH-\d|/(?:issues|pull|discussions)/\d", form, re.IGNORECASE)
     assert not re.search(r"^[ \t>]*/", text, re.MULTILINE)
+
+
+def assert_plain_markdown(text: str, *, hidden: set[str], headings: set[str]) -> None:
+    """Hold Markdown against its form: all that is open is closed, and nothing is there that we did not write.
+
+    Args:
+        hidden: the HTML comments that are ours.
+        headings: the kinds of heading that are ours.
+    """
+    assert not UNSEEN.search(text)
     closed = MARKDOWN.parse(f"{text}\n\nthe end")
     assert closed[-2].content == "the end"
     tokens = [*closed, *(child for token in closed for child in token.children or [])]
     assert not [token for token in tokens if token.type == "image"]
     assert {token.attrGet("href") for token in tokens if token.type == "link_open"} <= OUR_LINKS
-    assert {token.content.strip() for token in tokens if token.type == "html_block"} == {first}
+    assert {token.content.strip() for token in tokens if token.type == "html_block"} == hidden
     assert {token.content for token in tokens if token.type == "html_inline"} <= {"<sub>", "</sub>"}
-    assert {token.tag for token in tokens if token.type == "heading_open"} <= {"h3"}
-    shown = html.unescape(re.sub(r"<[^>]*>", "", MARKDOWN.render(text)))
-    for form in (text, shown):
-        assert set(re.findall(r"@([A-Za-z0-9][\w/-]*)", form)) <= mentions
-        assert not re.search(r"#\d|\bGH-\d|/(?:issues|pull|discussions)/\d", form, re.IGNORECASE)
+    assert {token.tag for token in tokens if token.type == "heading_open"} <= headings
 
 
 def assert_harmless_on_slack(message: slack.Message, *, tags: set[str]) -> None:
@@ -198,6 +204,21 @@ def test_a_hostile_text_in_one_field_leaves_the_others_as_they_are(name: str) ->
             assert_harmless_on_slack(message, tags=OUR_TAGS)
             if made.owners[0].slack == OWNER.slack:
                 assert sum(text.count(f"<@{OWNER.slack}>") for text in texts(message)) == 1
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_hostile_text_does_nothing_in_a_page_of_the_prefect_ui(name: str) -> None:
+    text = TEXTS[name]
+    risk = replace(RISK, title=text, owners=(replace(LEAD, name=text),))
+    evidence = Evidence(summary=text, sections=(Section(title=text, body=text, language=text),))
+    look = Look(
+        mitigation="toys.toy", at=OPENED_AT, observation=Observation(measurements=(), evidence=evidence)
+    )
+    assessment = Assessment(verdict=Verdict.WARNING, reason=text)
+    mitigation = replace(MITIGATION, risk=risk)
+    written = page(mitigation, look, assessment, changes=(text,), told=(text,), run_url=text)
+    assert_plain_markdown(written, hidden=set(), headings={"h1"})
+    assert len(written) <= github.BODY_LIMIT
 
 
 @pytest.mark.parametrize("name", TEXTS)

@@ -4,6 +4,7 @@ The SDK brings the connection and the token. Its retries are off: they doubled a
 lost.
 """
 
+import itertools
 import logging
 import re
 import time
@@ -34,6 +35,7 @@ _log = logging.getLogger(__name__)
 _CHANNEL = re.compile(r"[CGD][A-Z0-9]{2,}")
 _PAGE = 200
 _BEFORE_SECONDS = 120
+_WITH_MARKERS = {"include_all_metadata": True}
 _FARTHEST = timedelta(days=90)
 _UNEDITABLE = frozenset({"cant_update_message", "edit_window_closed"})
 
@@ -98,18 +100,18 @@ class Slack:
         Messages are in the channel's history and replies in the thread's: the history has no replies.
         """
         workspace, channel = self._place(parcel.target)
-        query: dict[str, Any] = {"channel": channel, "limit": _PAGE, "include_all_metadata": True}
-        if parcel.attempted_at is not None:
-            # Nothing of a delivery is older than its transition, however often it was tried.
-            earliest = min(parcel.attempted_at, parcel.facts.at)
-            query["oldest"] = f"{earliest.timestamp() - _BEFORE_SECONDS:.6f}"
-        method = "conversations.history"
-        if parcel.posting is not None:
-            method = "conversations.replies"
-            query["ts"] = parcel.posting.reference
         doing = f"looking for a message in {parcel.target}"
         wanted = read_marker(parcel.marker, self._key)
-        for message in self._pages(workspace, method, query, doing=doing):
+        found: Iterable[Mapping[str, Any]]
+        if parcel.posting is not None:
+            query = {"channel": channel, "ts": parcel.posting.reference, "limit": _PAGE}
+            pages = self._pages(workspace, "conversations.replies", query | _WITH_MARKERS, doing=doing)
+            found = itertools.chain.from_iterable(pages)
+        else:
+            # Nothing of a delivery is older than its transition, however often it was tried.
+            tried = min(parcel.attempted_at or parcel.facts.at, parcel.facts.at)
+            found = self._history(workspace, channel, tried.timestamp() - _BEFORE_SECONDS, doing=doing)
+        for message in found:
             if wanted is not None and self._marker(workspace, message) == wanted:
                 if parcel.posting is not None:
                     return parcel.posting
@@ -127,14 +129,8 @@ class Slack:
         workspace, channel = self._place(target)
         # By the clock that Slack's timestamps come from.
         earliest = since.timestamp() if since else time.time() - _FARTHEST.total_seconds()
-        query = {
-            "channel": channel,
-            "limit": _PAGE,
-            "include_all_metadata": True,
-            "oldest": f"{earliest:.6f}",
-        }
         doing = f"looking around in {target}"
-        for message in self._pages(workspace, "conversations.history", query, doing=doing):
+        for message in self._history(workspace, channel, earliest, doing=doing):
             marker = self._marker(workspace, message)
             if marker is not None and _told(message).get("state") == "open":
                 ts = str(message["ts"])
@@ -210,10 +206,8 @@ class Slack:
         workspace, channel = self._place(target)
         payload = wording.payload(channel, wording.Message(text=wording.TEST, blocks=()), marker="test")
         ts = self._post(workspace, payload, doing=f"posting a test in {target}", turn=turn)
-        query: dict[str, Any] = {"channel": channel, "limit": 1, "include_all_metadata": True}
-        query |= {"oldest": ts, "inclusive": True}
         doing = f"looking for the test in {target}"
-        for message in self._pages(workspace, "conversations.history", query, doing=doing):
+        for message in self._history(workspace, channel, float(ts), doing=doing):
             if message.get("ts") == ts and _told(message).get("marker") == "test":
                 return self._posting(workspace, channel, ts)
         raise GaveUp(
@@ -287,14 +281,28 @@ class Slack:
         if answer.get("error"):
             _log.warning("%s: it can no longer be edited and stays as it is (%s)", doing, answer["error"])
 
+    def _history(
+        self, workspace: str, channel: str, earliest: float, *, doing: str
+    ) -> Iterator[Mapping[str, Any]]:
+        """List a channel's messages, the newest first, until one is older than the earliest wanted.
+
+        Slack is not told from when: the newest page is read whatever our clock says, so that one which goes
+        wrong by hours hides nothing that was posted a moment ago.
+        """
+        query = {"channel": channel, "limit": _PAGE}
+        for page in self._pages(workspace, "conversations.history", query | _WITH_MARKERS, doing=doing):
+            yield from page
+            if page and float(page[-1]["ts"]) < earliest:
+                return
+
     def _pages(
         self, workspace: str, method: str, query: Mapping[str, Any], *, doing: str
-    ) -> Iterator[Mapping[str, Any]]:
+    ) -> Iterator[list[Mapping[str, Any]]]:
         cursor = ""
         while True:
             asked = {**query, "cursor": cursor} if cursor else query
             answer = self._read(workspace, method, asked, doing=doing)
-            yield from answer.get("messages") or []
+            yield answer.get("messages") or []
             cursor = (answer.get("response_metadata") or {}).get("next_cursor") or ""
             if not cursor:
                 return

@@ -1,4 +1,4 @@
-"""The commands that show what is stored: how mitigations stand, what is open, what was told."""
+"""The commands that show what is stored: how mitigations stand, and what is open."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,13 +12,14 @@ from riskloop.project import now, read_register
 from riskloop.register import Register
 from riskloop.services import Services, open_services
 from riskloop.status import describe, read_status
-from riskloop.store import history, outbox
+from riskloop.store import history
 
 All = Annotated[bool, Parameter(name="--all", negative="")]
 
 
 @contextmanager
-def _opened(place: Place) -> Iterator[tuple[Services, Register]]:
+def opened(place: Place) -> Iterator[tuple[Services, Register]]:
+    """Read the register, and open the services for a command."""
     settings = place.settings()
     register = read_register(settings)
     with open_services(settings) as services:
@@ -32,7 +33,7 @@ def status(*, json: Json = False, exit_status: Flag = False, place: Place = HERE
         json: print JSON.
         exit_status: exit with 3 if anything is open.
     """
-    with _opened(place) as (services, register):
+    with opened(place) as (services, register):
         found = read_status(services, register)
     if json:
         tables.print_json(found)
@@ -53,7 +54,7 @@ def incidents(
         everything: the resolved ones too, up to 500.
         json: print JSON.
     """
-    with _opened(place) as (services, _), services.store.reading() as connection:
+    with opened(place) as (services, _), services.store.reading() as connection:
         found = history.list_incidents(connection, resolved=everything, limit=500)
     if json:
         tables.print_json(found)
@@ -72,43 +73,4 @@ def incidents(
     ]
     columns = ("incident", "subject", "concern", "severity", "opened", "resolved", "why")
     tables.print_table(columns, rows, empty="nothing is open")
-    return FINE
-
-
-def deliveries(
-    *,
-    dead: Flag = False,
-    everything: All = False,
-    json: Json = False,
-    place: Place = HERE,
-) -> int:
-    """List what is on its way to a channel, or cannot be delivered, newest first.
-
-    Args:
-        dead: only those that need a person.
-        everything: those that arrived too, up to 500.
-        json: print JSON.
-    """
-    states = {"dead"} if dead else {"pending", "sending", "dead"}
-    if everything:
-        states = {"pending", "sending", "dead", "done"}
-    with _opened(place) as (services, _), services.store.reading() as connection:
-        found = outbox.list_deliveries(connection, states=states, limit=500)
-    if json:
-        tables.print_json(found)
-        return FINE
-    rows = [
-        (
-            one.id,
-            one.subject,
-            one.change,
-            f"{one.channel} {one.target}",
-            one.state,
-            one.attempts,
-            one.last_error,
-        )
-        for one in found
-    ]
-    columns = ("delivery", "subject", "what", "where", "state", "attempts", "why")
-    tables.print_table(columns, rows, empty="everything was delivered")
     return FINE

@@ -57,7 +57,7 @@ class Packer:
         back = known is not None and _comes_back(facts.change, known, self.clock())
         left_alone = known is not None and known.state != "open" and not back
         gone = known is not None and known.state == "gone"
-        hushed = left_alone and facts.change not in _HEARD_ALL_THE_SAME
+        hushed = left_alone and (gone or facts.change not in _HEARD_ALL_THE_SAME)
         opening = claim.id if known is None or gone else known.opening
         parcel = Parcel(
             delivery=claim.id,

@@ -55,17 +55,18 @@ def holding(connection: Connection, subjects: Collection[str], *, now: datetime)
     )
     found: dict[str, list[Mute]] = {}
     for row in connection.execute(query.order_by(mutes.c.number)).mappings():
-        found.setdefault(row["subject"], []).append(_mute(row))
+        found.setdefault(row["subject"], []).append(mute_of(row))
     return dict(found)
 
 
 def unended(connection: Connection) -> tuple[Mute, ...]:
     """Read every one that has not ended, those included whose time is over; the oldest first."""
     query = select(mutes).where(mutes.c.ended_at.is_(None)).order_by(mutes.c.number)
-    return tuple(_mute(row) for row in connection.execute(query).mappings())
+    return tuple(mute_of(row) for row in connection.execute(query).mappings())
 
 
-def _mute(row: RowMapping) -> Mute:
+def mute_of(row: RowMapping) -> Mute:
+    """Read one from a row of the table."""
     return Mute(
         id=row["id"],
         muting=Muting(row["muting"]),

@@ -8,7 +8,6 @@ from pydantic import TypeAdapter
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    RowMapping,
     and_,
     exists,
     false,
@@ -85,23 +84,6 @@ class Closed:
             return in_realm(self.realm)
         named = {"channel": self.channel, "target": self.target, "owner": self.owner}
         return and_(*(deliveries.c[name] == value for name, value in named.items() if value))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """A delivery as people see it."""
-
-    id: str
-    incident: str
-    subject: str
-    change: str
-    channel: str
-    target: str
-    state: str
-    attempts: int
-    created_at: datetime
-    not_before: datetime | None
-    last_error: str
 
 
 def add_deliveries(
@@ -371,32 +353,3 @@ def unsettled(connection: Connection, claim: Claim) -> dict[str, datetime]:
         .order_by(deliveries.c.number),
     )
     return {row.id: row.created_at for row in rows}
-
-
-def count_deliveries(connection: Connection) -> dict[str, int]:
-    """Count the deliveries in each state."""
-    rows = connection.execute(select(deliveries.c.state, func.count()).group_by(deliveries.c.state))
-    return dict.fromkeys(("pending", "sending", "done", "dead"), 0) | {row[0]: row[1] for row in rows}
-
-
-def list_deliveries(connection: Connection, *, states: Collection[str], limit: int) -> tuple[Delivery, ...]:
-    """List deliveries in these states, newest first."""
-    query = (
-        select(deliveries, transitions.c.change, incidents.c.subject)
-        .join(transitions, transitions.c.number == deliveries.c.transition)
-        .join(incidents, incidents.c.id == deliveries.c.incident)
-        .where(deliveries.c.state.in_(sorted(states)))
-        .order_by(deliveries.c.number.desc())
-        .limit(limit)
-    )
-    return tuple(_delivery(row) for row in connection.execute(query).mappings())
-
-
-def _delivery(row: RowMapping) -> Delivery:
-    names = ("id", "incident", "subject", "change", "channel", "target", "state", "attempts")
-    return Delivery(
-        **{name: row[name] for name in names},
-        created_at=row["created_at"],
-        not_before=row["not_before"],
-        last_error=row["last_error"],
-    )

@@ -1,9 +1,13 @@
 """A mitigation's page in the Prefect UI: its verdict, its numbers against their thresholds, what changed."""
 
+from collections.abc import Mapping, Sequence
+
 from riskloop.measurements import Look
 from riskloop.risks import Mitigation
 from riskloop.thresholds import Assessment
 from riskloop.wording import escaping, figures, github
+
+_COLUMNS = ("subject", "change", "where", "why")
 
 
 def page(
@@ -39,6 +43,32 @@ def page(
         parts.append(escaping.prose(evidence.summary))
         parts += [github.section(section) for section in evidence.sections]
     return escaping.cut("\n\n".join(part for part in parts if part), github.BODY_LIMIT, word=github.CUT)
+
+
+def undelivered(
+    letters: Sequence[Mapping[str, str]], *, dead: int, circuits: Sequence[tuple[str, str]]
+) -> str:
+    """Write what needs a person before its owners hear of it, as Markdown.
+
+    Args:
+        letters: the newest dead letters: their `id`, `subject`, `change`, `where` and `why`.
+        dead: how many there are in all.
+        circuits: the places where nothing is sent, and since when and why, a sentence each.
+    """
+    parts = ["# Not everything could be delivered"]
+    parts += [f"**{escaping.prose(realm)}**: {escaping.prose(says)}." for realm, says in circuits]
+    if letters:
+        lines = ["| Delivery | Subject | What | Where | Why |", "| --- | --- | --- | --- | --- |"]
+        for letter in letters:
+            cells = [escaping.code(letter["id"]), *(escaping.prose(letter[name]) for name in _COLUMNS)]
+            lines.append(f"| {' | '.join(cells)} |")
+        more = f", the newest {len(letters)} of them here" if dead > len(letters) else ""
+        parts += [
+            f"Dead letters, which nothing sends again by itself: {dead}{more}.",
+            "\n".join(lines),
+            "Mend what they name, then `riskloop deliveries retry --all`; or `riskloop deliveries drop`.",
+        ]
+    return escaping.cut("\n\n".join(parts), github.BODY_LIMIT, word=github.CUT)
 
 
 def _place(place: str) -> str:

