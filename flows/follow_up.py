@@ -6,6 +6,7 @@ from tasks.heartbeat import heartbeat, round_failed
 from tasks.notify import notify
 from tasks.register import register
 from tasks.remind import remind
+from tasks.sweep import sweep
 
 
 @flow(name="follow-up", timeout_seconds=600, on_failure=[round_failed])
@@ -13,5 +14,6 @@ def follow_up() -> None:
     """Deliver what is still pending, remind of what stands, end what is over, and say that we are alive."""
     team = register()
     remind(team)
+    sweep(team)
     notify()
     heartbeat()

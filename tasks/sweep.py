@@ -1,7 +1,7 @@
 """Puts our issues and messages in order, once an hour."""
 
 from prefect import get_run_logger, task
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from riskloop.redaction import without_secrets
@@ -24,5 +24,5 @@ def sweep(register: Register) -> None:
     for sentence in said:
         get_run_logger().info("%s", sentence)
     if said:
-        lines = "\n".join(f"- {sentence}" for sentence in said)
-        create_markdown_artifact(without_secrets(lines), description="What the sweep put in order")
+        rows = [{"done": without_secrets(sentence)} for sentence in said]
+        create_table_artifact(rows, description="What the sweep put in order")

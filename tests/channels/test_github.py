@@ -304,6 +304,7 @@ def test_labels_that_the_repository_drops_are_no_error_and_are_logged(
 def test_a_pull_request_among_the_issues_is_passed_over(rig: Rig, github: GitHub, repository: str) -> None:
     us = rig.ask_github("GET", "/user")
     row = {"number": 5, "user": us, "body": f"<!-- {marker('d1')} -->", "pull_request": {"url": "x"}}
+    row["created_at"] = "2026-03-01T02:20:00Z"
     rig.github.fail(Fault(status=200, body=json.dumps([row])), method="GET", path=ISSUES)
     assert github.find(parcel(repository)) is None
 

@@ -119,6 +119,7 @@ def test_until_an_app_has_written_the_signature_of_a_bot_has_to_do(
     rig.github.fail("403", method="GET", path="/user")
     row = {
         "number": 5,
+        "created_at": "2026-03-01T02:20:00Z",
         "html_url": "http://127.0.0.1/5",
         "user": {"id": 77, "login": "an-app[bot]", "type": kind},
         "body": f"<!-- {marker('d1')} -->",
@@ -136,6 +137,7 @@ def test_once_an_app_has_written_no_other_bot_is_taken_for_it(
     send(github, parcel(repository))
     theirs = {
         "number": 5,
+        "created_at": "2026-03-01T02:20:00Z",
         "user": {"id": 77, "login": "theirs[bot]", "type": "Bot"},
         "body": f"<!-- {marker('d1')} -->",
     }

@@ -54,6 +54,10 @@ OTHER_TOKENS = Tokens(
 )
 
 
+ALIASES = 500
+"""Further tokens of each account, for the proxy to use in turn: the emulator takes 5,000 requests of each."""
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """A Node to run, and how to call its npm."""
@@ -175,8 +179,9 @@ def seed(github_url: str, slack_url: str, tokens: Tokens) -> Mapping[str, object
     people = [{"login": who, "name": who, "email": f"{who}@example.com"} for who in (US, STRANGER)]
     return {
         "tokens": {
-            tokens.github: {"login": US, "scopes": ["repo", "user"]},
-            tokens.strangers_github: {"login": STRANGER, "scopes": ["repo", "user"]},
+            alias: {"login": who, "scopes": ["repo", "user"]}
+            for who, token in ((US, tokens.github), (STRANGER, tokens.strangers_github))
+            for alias in (token, *(f"{token}-{number}" for number in range(ALIASES)))
         },
         "github": {
             "baseUrl": github_url,

@@ -195,7 +195,7 @@ class Rig:
     ) -> Any:
         """Ask the emulator itself, with our token or another: not recorded, not refused, never failing."""
         url = f"http://127.0.0.1:{self.github.upstream}{path}"
-        return _ask(url, method, sent, token or self.tokens.github)
+        return _ask(url, method, sent, self.github.alias(token or self.tokens.github))
 
     def ask_slack(self, method: str, sent: dict[str, Any], *, token: str = "") -> Any:
         """Ask the emulator itself, with our token or another: not recorded, not refused, never failing."""

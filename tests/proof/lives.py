@@ -1,10 +1,10 @@
 """One incident's life, from opening to resolution, that may be interrupted anywhere and must be told once."""
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import text
 
@@ -13,28 +13,24 @@ from riskloop.store import Store
 from riskloop.store.outbox import LEASE
 from tests.delivering import SETTLE
 from tests.emulator.rig import Rig
+from tests.proof.clocks import LONG_AGO
 from tests.proof.moments import Course
 from tests.store.shelf import count
 from tests.sweeping.sweeps import SweptService
 from tests.waiting import wait_until
-
-LIFE = (2.0, 20.0, 2.0, 0.0)
-"""What leaks: a warning opens, a critical worsens, it eases, and it is over."""
-
-LONG_AGO = timedelta(days=60)
-"""How far behind the emulator's clock a life's own begins, so that it may run ahead and never pass it."""
-
-Work = Callable[["Life"], object]
 
 
 class Life(SweptService):
     """A mitigation with a repository and a channel of its own, in a store that others share with it."""
 
     def __init__(self, rig: Rig, store: Store, identity: Identity, place: Path, number: int) -> None:
-        super().__init__(rig, store, identity, place, (rig.new_repository(), rig.new_channel()))
+        # What it learns of who it is must not be known to the next.
+        own = place / f"life-{number}"
+        own.mkdir()
+        super().__init__(rig, store, identity, own, (rig.new_repository(), rig.new_channel()))
         risk = replace(self.mitigation.risk, id=f"toys{number}")
         self.mitigation = replace(self.mitigation, id=f"toys.{number:04}", risk=risk)
-        self.clock.now = datetime.now(UTC) - LONG_AGO
+        self.clock.now = datetime.now(UTC) - LONG_AGO + timedelta(days=number)
         self.number = number
         self.runs = number * 1_000
         self._recorded = 0
@@ -76,22 +72,42 @@ class Life(SweptService):
             self.deliver_all()
 
     def comments(self) -> list[list[str]]:
-        """Give by issue the words its comments begin with, in their order."""
+        """Give by issue the changes its comments tell of, in their order."""
         return [
-            [_heading(comment["body"]) for comment in self.rig.comments(self.repository, issue["number"])]
+            [self._change(one["body"]) for one in self.rig.comments(self.repository, issue["number"])]
             for issue in self.rig.issues(self.repository)
         ]
 
     def replies(self) -> list[list[str]]:
-        """Give by message the words its replies begin with, in their order."""
-        return [
-            [_heading(reply["text"]) for reply in self.rig.replies(self.channel, message["ts"])]
-            for message in self.messages()
-        ]
+        """Give by message the changes its replies tell of, in their order."""
+        threads = []
+        for message in self.messages():
+            sent = {"channel": self.channel, "ts": message["ts"], "include_all_metadata": True}
+            thread = self.rig.ask_slack("conversations.replies", sent)["messages"]
+            told = [
+                one["metadata"]["event_payload"]["marker"] for one in thread if one["ts"] != message["ts"]
+            ]
+            threads.append([self._change(marker) for marker in told])
+        return threads
 
-    def messages(self) -> list[dict[str, object]]:
-        """List the messages that somebody wrote; not those of the channel itself."""
-        return [one for one in self.rig.messages(self.channel) if not one.get("subtype")]
+    def incidents_on_github(self) -> list[str]:
+        """List the incidents that the issues tell of."""
+        return [_incident(issue["body"]) for issue in self.rig.issues(self.repository)]
+
+    def incidents_on_slack(self) -> list[str]:
+        """List the incidents that the messages tell of."""
+        return [_incident(message["metadata"]["event_payload"]["marker"]) for message in self.messages()]
+
+    def incidents_in_store(self) -> list[str]:
+        with self.store.reading() as connection:
+            return list(connection.execute(text("SELECT id FROM incidents")).scalars())
+
+    def messages(self) -> list[dict[str, Any]]:
+        """List the messages that somebody wrote, with their metadata; not those of the channel itself."""
+        sent = {"channel": self.channel, "limit": 1000, "include_all_metadata": True}
+        found = self.rig.ask_slack("conversations.history", sent)["messages"]
+        shown = self.rig.slack.deleted_messages.shown(self.channel, found)
+        return [one for one in shown if not one.get("subtype")]
 
     def dump(self) -> dict[str, list[tuple[object, ...]]]:
         """Read every row of every table."""
@@ -113,7 +129,6 @@ def assert_intact(store: Store) -> None:
         assert not connection.execute(text(f"{twice} HAVING count(*) > 1")).all()
 
 
-def _heading(told: str) -> str:
-    """Give what stands in bold first, which is what happened."""
-    found = re.search(r"\*+([^*]+)\*+", told)
-    return found[1].strip(".") if found else told
+def _incident(told: str) -> str:
+    (incident,) = re.findall(r"incident=([0-9a-f]+)", told)
+    return str(incident)

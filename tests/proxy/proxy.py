@@ -5,6 +5,7 @@ import json
 import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection
 from http.server import BaseHTTPRequestHandler
 from types import TracebackType
@@ -52,6 +53,7 @@ class FaultProxy:
         self.deleted_messages = DeletedMessages()
         self._check = check
         self._known = frozenset(tokens)
+        self._uses: Counter[str] = Counter()
         self._elsewhere: dict[str, FaultProxy] = {}
         self._fates = Fates()
         self._arriving = 0
@@ -140,6 +142,12 @@ class FaultProxy:
     def pass_on(self, token: str, to: "FaultProxy") -> None:
         """Have whatever comes with a token be answered, and recorded, by another proxy."""
         self._elsewhere[token] = to
+
+    def alias(self, token: str) -> str:
+        """Give another name of a token after each 4,000 uses: the emulator counts what each name asks."""
+        with self._lock:
+            self._uses[token] += 1
+            return f"{token}-{self._uses[token] // 4_000}"
 
     def writes(self, method: str = "POST", path: str = ".*") -> list[Recorded]:
         """List the recorded requests of one method whose whole path matches."""
@@ -254,6 +262,8 @@ class FaultProxy:
         connection = http.client.HTTPConnection("127.0.0.1", self.upstream, timeout=HELD)
         try:
             passed = {name: value for name, value in headers.items() if name not in HOP}
+            if self.service == "github" and "authorization" in passed:
+                passed["authorization"] = f"Bearer {self.alias(_token(headers))}"
             connection.request(method, target, body=raw or None, headers=passed)
             response = connection.getresponse()
             kept = {name: value for name, value in response.getheaders() if name.lower() not in HOP}

@@ -356,3 +356,18 @@ def move_on(service: SweptService, mitigation: str) -> None:
     )
     risk = replace(service.mitigation.risk, owners=(owner,))
     service.mitigation = replace(service.mitigation, id=mitigation, risk=risk)
+
+
+def test_a_token_that_is_refused_ends_the_sweep_of_its_places_only(service: SweptService) -> None:
+    service.look(leaks=2)
+    service.deliver()
+    first = service.mitigation
+    move_on(service, "toys.elsewhere")
+    service.look(leaks=2)
+    service.deliver()
+    service.open_message(service.marker())
+    service.rig.revoke_github()
+    said = service.sweep(mitigations=[first, service.mitigation])
+    assert [sentence.partition(" ")[0] for sentence in said] == ["github", "slack"]
+    assert "does not accept the token" in said[0]
+    assert len(service.open_messages()) == 1

@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Connection, delete, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from riskloop.redaction import redacted
 from riskloop.store.tables import circuits, deliveries
 
 
@@ -37,6 +38,7 @@ def list_circuits(connection: Connection) -> tuple[Circuit, ...]:
 
 def open_circuit(connection: Connection, realm: str, *, reason: str, now: datetime) -> None:
     """Open a circuit, or note that its token was tried in vain once more."""
+    reason = redacted(reason)
     insert_new = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
     connection.execute(
         insert_new(circuits)

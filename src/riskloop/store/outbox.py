@@ -20,6 +20,7 @@ from sqlalchemy import (
 
 from riskloop.incidents import Concern
 from riskloop.notifications import Facts, Posting, Route
+from riskloop.redaction import redacted
 from riskloop.store.circuits import in_realm
 from riskloop.store.history import new_id
 from riskloop.store.postings import keep_posting
@@ -280,7 +281,7 @@ def _end(
         .where(_held(claim))
         .values(
             state=state,
-            last_error=error,
+            last_error=redacted(error),
             uncertain_since=uncertain_since,
             ended_at=now,
             lease_owner=None,
@@ -312,7 +313,7 @@ def put_back(
         .values(
             state="pending",
             attempts=claim.attempts if counts else claim.attempts - 1,
-            last_error=error,
+            last_error=redacted(error),
             not_before=not_before,
             uncertain_since=uncertain_since,
             lease_owner=None,

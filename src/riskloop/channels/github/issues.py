@@ -1,7 +1,8 @@
 """One GitHub issue per incident: opened, kept current, commented on and closed, whatever people do to it."""
 
+import itertools
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,7 +18,7 @@ from riskloop.incidents import Change
 from riskloop.wording import github as wording
 
 _log = logging.getLogger(__name__)
-_BEFORE = timedelta(minutes=2)
+_CLOCKS_DIFFER = timedelta(minutes=2)
 _CLOSED = {"state": "closed", "state_reason": "completed"}
 _DUPLICATE = {"state": "closed", "state_reason": "duplicate"}
 _REOPENED = {"state": "open", "state_reason": "reopened"}
@@ -57,21 +58,25 @@ class GitHub:
     def find(self, parcel: Parcel) -> Posting | None:
         """Look for the issue, or the comment, that carries this delivery's signed marker and is by us.
 
-        Issues are listed, never searched: the search index lags. `since` rather than our label where it is
-        known when we tried, because a repository we may not label drops it.
+        Issues are listed, never searched: the search index lags. Nor are they asked for by our label, which
+        a repository drops that we may not label, or by a moment of our clock, which may be wrong: the newest
+        are read first, until one is older than the delivery.
         """
         if parcel.posting is None:
-            query = {"state": "all", "sort": "created", "direction": "asc", **_tried_since(parcel)}
-            if parcel.attempted_at is None:
-                query["labels"] = wording.LABEL
+            # Nothing of a delivery is older than its transition, however often it was tried.
+            earliest = min(parcel.attempted_at or parcel.facts.at, parcel.facts.at) - _CLOCKS_DIFFER
+            query = {"state": "all", "sort": "created", "direction": "desc"}
             doing = f"looking for an issue in {parcel.target}"
-            for issue in self._rows(parcel.target, None, query, doing=doing):
-                if "pull_request" not in issue and self._is_of(issue, parcel):
-                    return _posting(issue)
+            for page in self._pages(parcel.target, None, query, doing=doing):
+                for issue in page:
+                    if "pull_request" not in issue and self._is_of(issue, parcel):
+                        return _posting(issue)
+                if page and datetime.fromisoformat(page[-1]["created_at"]) < earliest:
+                    break
             return None
         doing = f"looking for a comment on {_name(parcel.target, parcel.posting)}"
-        for comment in self._rows(parcel.target, parcel.posting, _tried_since(parcel), doing=doing):
-            if self._is_of(comment, parcel):
+        for page in self._pages(parcel.target, parcel.posting, {}, doing=doing):
+            if any(self._is_of(comment, parcel) for comment in page):
                 return parcel.posting
         return None
 
@@ -86,7 +91,7 @@ class GitHub:
         doing = f"looking for our issues in {target}"
         for login in self._authorship.logins() or (None,):
             by = {} if login is None else {"creator": login}
-            for issue in self._rows(target, None, query | by, doing=doing):
+            for issue in itertools.chain.from_iterable(self._pages(target, None, query | by, doing=doing)):
                 marker = None if "pull_request" in issue else self._authorship.marker(issue)
                 if marker is not None:
                     made_at = datetime.fromisoformat(issue["created_at"])
@@ -251,15 +256,15 @@ class GitHub:
         data: Mapping[str, Any] = answer.data
         return data
 
-    def _rows(
+    def _pages(
         self, target: str, posting: Posting | None, query: Mapping[str, str], *, doing: str
-    ) -> Iterator[Mapping[str, Any]]:
-        """List a repository's issues, or one issue's comments."""
+    ) -> Iterator[Sequence[Mapping[str, Any]]]:
+        """List a repository's issues, or one issue's comments, page by page."""
         path = self._path(target, posting) + ("/comments" if posting else "")
         for page in self._api.pages(path, query, doing=doing):
             if page.failure is not None:
                 raise self._understood(page.failure, page.row, target, posting)
-            yield from page.data
+            yield page.data
 
     def _understood(
         self, failure: Undelivered, row: str, target: str, posting: Posting | None
@@ -306,13 +311,6 @@ def _content(parcel: Parcel, *, marker: str) -> dict[str, Any]:
         "body": wording.body(parcel.facts, marker=marker, previous_url=parcel.previous_url),
         "labels": list(wording.labels(parcel.facts)),
     }
-
-
-def _tried_since(parcel: Parcel) -> dict[str, str]:
-    if parcel.attempted_at is None:
-        return {}
-    # Nothing of a delivery is older than its transition, however often it was tried; clocks differ a little.
-    return {"since": _as_github_writes(min(parcel.attempted_at, parcel.facts.at) - _BEFORE)}
 
 
 def _as_github_writes(at: datetime) -> str:
