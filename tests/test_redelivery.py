@@ -1,5 +1,6 @@
 """A dead letter is sent again, or dropped, by a person who sees what it says; and old news is never sent."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from riskloop.identity import read_identity
 from riskloop.redelivery import Shown, drop, retry, show
 from riskloop.services import Services
 from riskloop.settings import read_settings
-from riskloop.store import Store, chores, circuits, letters
+from riskloop.store import Store, chores, circuits, letters, outbox
+from riskloop.store.outbox import Claim
 from tests.desk import Desk
 
 
@@ -39,6 +41,15 @@ def test_a_dead_letter_goes_out_again_with_all_its_attempts_before_it(desk: Desk
     assert waiting.uncertain_since is not None, "it is looked for before it is sent"
     claim = desk.claim()
     assert (claim.attempts, claim.expires_at) == (1, desk.clock() + timedelta(hours=24))
+
+
+def test_behind_an_open_circuit_it_goes_out_when_the_token_works_again(desk: Desk) -> None:
+    desk.look(leaks=2)
+    desk.bury()
+    with desk.store.writing() as connection:
+        circuits.open_circuit(connection, "github", reason="no such token", now=desk.clock())
+    (outcome,) = retry(desk.store, [], now=desk.clock())
+    assert "goes out when the token for github works again" in outcome.says
 
 
 def test_later_dead_letters_go_with_it_so_that_the_last_word_is_the_newest(desk: Desk) -> None:
@@ -89,6 +100,26 @@ def test_what_waits_comes_after_it_and_what_is_being_sent_now_comes_first(desk: 
     assert later.facts.change == "worsened"
     assert not outcome.done
     assert "being sent there right now; try again" in outcome.says
+
+
+def test_a_worker_that_claims_the_later_one_at_that_moment_gets_nothing(desk: Desk) -> None:
+    desk.look(leaks=2)
+    desk.bury()
+    desk.look(leaks=20)
+    first, later = desk.deliveries()
+
+    def take() -> Claim | None:
+        with desk.store.writing() as connection:
+            return outbox.claim(connection, later.id, worker="other", now=desk.clock())
+
+    with ThreadPoolExecutor(1) as pool:
+        with desk.store.writing() as connection:
+            letters.in_order(connection, first, lock=True)
+            letters.revive(connection, [first], [later], now=desk.clock())
+            taking = pool.submit(take)
+        assert taking.result() is None
+    assert desk.states() == ["opened pending", "worsened pending"]
+    assert desk.claim().id == first.id
 
 
 def test_an_incident_that_is_over_is_not_opened_where_nothing_would_close_it(desk: Desk) -> None:
@@ -158,6 +189,7 @@ def test_a_delivery_shows_why_it_is_dead_what_it_says_and_how_to_send_it(desk: D
     assert found.why == "leaks passed the threshold"
     assert 'to: "github:acme/sdk"' in found.wording
     assert "| leaks | 2 leaks |" in found.wording
+    assert "signature=" not in found.wording, "pasted somewhere it would be taken for ours"
     assert found.url == ""
 
 

@@ -18,7 +18,7 @@ from riskloop.services import Services
 from riskloop.store import Store, circuits, history, letters, postings
 from riskloop.store.letters import Delivery
 from riskloop.store.outbox import Claim
-from riskloop.story import ahead_of, delivery_stands
+from riskloop.story import deliveries_stand
 
 LONGEST_NAME = 100
 """Characters of a name."""
@@ -27,6 +27,7 @@ LONGEST_REASON = 1_000
 """Characters of a reason."""
 
 _NEWEST = 500
+_UNSIGNED = "here stands the signed line by which riskloop knows this again"
 _ALL = 1_000_000
 _ENDS = frozenset({Change.RESOLVED, Change.DISMISSED})
 
@@ -76,7 +77,7 @@ def show(services: Services, name: str, *, now: datetime) -> Shown:
         others = letters.in_order(connection, delivery)
         is_open = _is_open(connection, delivery)
         posted = postings.posted(connection, delivery.incident, delivery.route)
-        broken = {one.realm: one for one in circuits.list_circuits(connection)}
+        broken = circuits.list_circuits(connection)
     to_retry = ""
     if delivery.state == "dead":
         refused = _refusal(delivery, others, is_open=is_open)
@@ -84,9 +85,7 @@ def show(services: Services, name: str, *, now: datetime) -> Shown:
     return Shown(
         delivery=delivery,
         why=facts.reason,
-        stands=delivery_stands(
-            delivery, ahead=ahead_of(delivery, others), circuit=broken.get(delivery.route.realm), now=now
-        ),
+        stands=deliveries_stand(others, broken, now=now)[name],
         url=posted.posting.url if posted else "",
         to_retry=to_retry,
         wording=_wording(services, delivery, facts, now),
@@ -151,13 +150,16 @@ def _retry(connection: Connection, name: str, now: datetime) -> tuple[Outcome, s
     delivery, _ = _named(connection, name)
     others = letters.in_order(connection, delivery, lock=True)
     delivery = next(one for one in others if one.id == name)
-    if refused := _refusal(delivery, others, is_open=_is_open(connection, delivery)):
-        return Outcome(id=name, done=False, says=refused), {name}
+    if refusal := _refusal(delivery, others, is_open=_is_open(connection, delivery)):
+        return Outcome(id=name, done=False, says=refusal), {name}
     later = _after(delivery, others)
     along = [one for one in later if one.state == "dead" and not one.dropped]
     behind = [one for one in later if one.unfinished]
     letters.revive(connection, [delivery, *along], behind, now=now)
-    says = f"{_what(delivery)} goes out with the next round"
+    realm = delivery.route.realm
+    refused = any(one.realm == realm for one in circuits.list_circuits(connection))
+    when = f"when the token for {realm} works again" if refused else "with the next round"
+    says = f"{_what(delivery)} goes out {when}"
     if along:
         count = "1 later one" if len(along) == 1 else f"{len(along)} later ones"
         says += f", and {count} of the same incident there after it"
@@ -253,7 +255,9 @@ def _wording(services: Services, delivery: Delivery, facts: Facts, now: datetime
         parcel = packer.pack(claim).parcel
         if parcel.posting is None and (parcel.facts.change in _ENDS or parcel.facts.quiet):
             return ""
-        console.send(replace(parcel, target=f"{service}:{place}"), turn=_at_once)
+        # Signed, the words would be known for ours wherever somebody pastes them.
+        unsigned = replace(parcel, marker=_UNSIGNED, opening_marker=_UNSIGNED)
+        console.send(replace(unsigned, target=f"{service}:{place}"), turn=_at_once)
         written = [file for file in Path(directory).rglob("*") if file.suffix in {".md", ".txt"}]
         # The issue or message has the incident's name, and the comment or reply a longer one.
         return "\n".join(_read(sorted(written, key=lambda file: len(file.name))))

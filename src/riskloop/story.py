@@ -1,12 +1,14 @@
 """Tells what was seen of a mitigation and what came of it, and each time why somebody was told, or not."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from riskloop.incidents import BLIND_AFTER, Change, Concern, Streaks
 from riskloop.mutes import Mute
+from riskloop.notifications import Route
 from riskloop.risks import Mitigation
 from riskloop.store.circuits import Circuit
 from riskloop.store.letters import Delivery
@@ -56,12 +58,13 @@ class Entry:
     url: str = ""
 
 
-def tell(past: Past, mitigation: Mitigation | None, *, now: datetime, limit: int | None) -> tuple[Entry, ...]:
+def tell(past: Past, mitigation: Mitigation | None, *, now: datetime) -> tuple[Entry, ...]:
     """Tell a subject's past, from the oldest to the newest.
+
+    Of a past that was cut, only so many of the newest entries are whole as were asked for.
 
     Args:
         mitigation: as the register has it today; None for the service, and for one that has left it.
-        limit: at most so many entries, the newest; None for all.
     """
     entries = [
         *_looks(past, mitigation),
@@ -71,56 +74,28 @@ def tell(past: Past, mitigation: Mitigation | None, *, now: datetime, limit: int
         *_deliveries(past, now),
     ]
     order = list(What)
-    entries.sort(key=lambda entry: (entry.at, order.index(entry.what)))
-    return tuple(entries if limit is None else entries[-limit:])
+    ordered = sorted(entries, key=lambda entry: (entry.at, order.index(entry.what)))
+    return tuple(replace(one, says=_one_line(one.says), why=_one_line(one.why)) for one in ordered)
 
 
-def ahead_of(delivery: Delivery, others: Iterable[Delivery]) -> Delivery | None:
-    """Find what a delivery waits for: the oldest one on its way for the same incident in the same place.
-
-    Args:
-        others: deliveries in the order in which they were made.
-    """
-    for other in others:
-        if other.id == delivery.id:
-            return None
-        if other.unfinished and (other.incident, other.route) == (delivery.incident, delivery.route):
-            return other
-    return None
-
-
-def delivery_stands(
-    delivery: Delivery, *, ahead: Delivery | None, circuit: Circuit | None, now: datetime
-) -> str:
-    """Say in a sentence how a delivery stands, and why.
+def deliveries_stand(
+    deliveries: Iterable[Delivery], circuits: Iterable[Circuit], *, now: datetime
+) -> dict[str, str]:
+    """Say of each delivery in a sentence how it stands, and why; by id.
 
     Args:
-        ahead: what it waits for, of the same incident.
-        circuit: that of its place, if its token is refused.
+        deliveries: in the order in which they were made; one waits behind another only if both are here.
+        circuits: those that are open.
     """
-    match delivery.state:
-        case "done":
-            return f"told on {_moment(delivery.ended_at)}"
-        case "dead" if delivery.dropped:
-            return f"not sent: dropped by {delivery.dropped}"
-        case "dead":
-            return f"dead letter after {_attempts(delivery)}: {_one_line(delivery.last_error)}"
-        case "sending" if delivery.lease_until is None or delivery.lease_until >= now:
-            return "being sent right now"
-        case "sending":
-            return f"its worker ended while it was sent: {ROUND} looks whether it arrived"
-    if ahead is not None:
-        return f"waiting behind '{ahead.change}' ({ahead.id}), so that its incident is told in order"
-    if circuit is not None:
-        return (
-            f"waiting: the token for {circuit.realm} is refused since {_moment(circuit.opened_at)}; "
-            "it goes out by itself when the token works again"
-        )
-    waits = delivery.not_before is not None and delivery.not_before > now
-    when = f"not before {_moment(delivery.not_before)}" if waits else f"with {ROUND}"
-    if delivery.last_error:
-        return f"waiting: sent again {when}, after {_attempts(delivery)}: {_one_line(delivery.last_error)}"
-    return f"waiting: sent {when}"
+    broken = {circuit.realm: circuit for circuit in circuits}
+    first: dict[tuple[str, Route], Delivery] = {}
+    says = {}
+    for one in deliveries:
+        place = (one.incident, one.route)
+        says[one.id] = _stands(one, first.get(place), broken.get(one.route.realm), now)
+        if one.unfinished:
+            first.setdefault(place, one)
+    return says
 
 
 def circuit_says(circuit: Circuit) -> str:
@@ -154,31 +129,36 @@ def _looks(past: Past, mitigation: Mitigation | None) -> Iterator[Entry]:
     for change in past.changes:
         if change.observation is not None:
             followed.setdefault(change.observation, []).append(change)
+    concerns = {case.id: case.concern for case in past.cases}
     streaks = Streaks()
     for verdict in past.before:
         streaks = streaks.after(verdict)
+    to_come = deque(past.cases)
+    stood: list[Case] = []
     for look in past.looks:
+        while to_come and to_come[0].opened_at <= look.at:
+            stood.append(to_come.popleft())
+        stood = [case for case in stood if case.resolved_at is None or case.resolved_at > look.at]
         streaks = streaks.after(look.verdict)
         if changes := followed.get(look.number):
-            why = _followed(changes, past.cases)
+            why = _followed(changes, concerns)
         else:
-            is_open = {case.concern for case in past.cases if _stood(case, look.at)}
+            is_open = {case.concern for case in stood}
             why = _nobody(look.verdict, streaks, is_open, mitigation)
         yield Entry(at=look.at, what=What.LOOK, id=str(look.number), says=_look(look), why=why)
 
 
-def _followed(changes: Sequence[Changed], cases: Sequence[Case]) -> str:
-    concerns = {case.id: case.concern for case in cases}
+def _followed(changes: Sequence[Changed], concerns: Mapping[str, Concern]) -> str:
     told = (f"{concerns[one.incident]} incident {one.incident} {one.change}" for one in changes)
     return f"{', '.join(told)}: see there"
 
 
 def _look(look: Seen) -> str:
     if look.verdict is Verdict.UNKNOWN:
-        return f"could not look: {_one_line(look.reason)}"
+        return f"could not look: {look.reason}"
     values = ", ".join(f"{metric} {figures.number(value)}" for metric, value in look.values)
     after = " after what a person adopted" if look.phase == "after" else ""
-    return f"{look.verdict}{after}: {values or _one_line(look.summary) or 'nothing was measured'}"
+    return f"{look.verdict}{after}: {values or look.summary or 'nothing was measured'}"
 
 
 def _nobody(verdict: Verdict, streaks: Streaks, is_open: set[Concern], mitigation: Mitigation | None) -> str:
@@ -198,10 +178,6 @@ def _nobody(verdict: Verdict, streaks: Streaks, is_open: set[Concern], mitigatio
     return f"nobody: {streaks.breached} of {after} breaches in a row"
 
 
-def _stood(case: Case, at: datetime) -> bool:
-    return case.opened_at <= at and (case.resolved_at is None or at < case.resolved_at)
-
-
 def _mute(muted: Muted) -> Iterator[Entry]:
     mute = muted.mute
     begun = f"{mute.muting} until {_moment(mute.until)} by {mute.who}: {mute.why}"
@@ -213,7 +189,7 @@ def _mute(muted: Muted) -> Iterator[Entry]:
 
 def _changes(past: Past) -> Iterator[Entry]:
     cases = {case.id: case for case in past.cases}
-    sent = {one.transition for one in past.deliveries}
+    owners = {one.transition: one.owner for one in past.deliveries}
     for change in past.changes:
         case = cases[change.incident]
         yield Entry(
@@ -222,21 +198,26 @@ def _changes(past: Past) -> Iterator[Entry]:
             id=change.id,
             incident=change.incident,
             says=f"{case.concern} {change.change} ({change.severity}): {change.reason}",
-            why=_aloud(change, case, was_sent=change.number in sent),
+            why=_aloud(change, case, owners.get(change.number)),
         )
 
 
-def _aloud(change: Changed, case: Case, *, was_sent: bool) -> str:
+def _aloud(change: Changed, case: Case, owner: str | None) -> str:
+    """Say who is to hear of a change, or why nobody is.
+
+    Args:
+        owner: whom its deliveries are for; None if there are none.
+    """
     hush = change.hush
     if hush.quiet and hush.mute is not None:
         return f"nobody: {_until(hush.mute)}; what stands in a channel already is kept current"
-    if not was_sent:
+    if owner is None:
         return "nobody: its owner has no place where to hear of it"
     if change.change is Change.UPDATED:
         return "nobody: what stands in a channel is edited silently"
     if change.change is Change.OPENED and case.flood:
-        return f"the owner, with many others first (incident {case.flood}), and then by itself"
-    return "the owner"
+        return f"{owner} is to hear of it with many others first (incident {case.flood}), then by itself"
+    return f"{owner} is to hear of it: see its deliveries"
 
 
 def _until(mute: Mute) -> str:
@@ -264,20 +245,13 @@ def _postings(standing: Iterable[Stands]) -> Iterator[Entry]:
 
 
 def _deliveries(past: Past, now: datetime) -> Iterator[Entry]:
-    broken = {circuit.realm: circuit for circuit in past.circuits}
+    stands = deliveries_stand(past.deliveries, past.circuits, now=now)
     standing = {(one.incident, one.route): one for one in past.standing}
     quiet = {change.number for change in past.changes if change.hush.quiet}
-    waiting: dict[tuple[str, object], Delivery] = {}
     for one in past.deliveries:
-        ahead = waiting.get((one.incident, one.route))
-        if one.unfinished:
-            waiting.setdefault((one.incident, one.route), one)
         there = standing.get((one.incident, one.route))
         silent = one.change is Change.UPDATED or one.transition in quiet
-        if one.state == "done":
-            why = _done(one, there, silent=silent)
-        else:
-            why = delivery_stands(one, ahead=ahead, circuit=broken.get(one.route.realm), now=now)
+        why = _done(one, there, silent=silent) if one.state == "done" else stands[one.id]
         yield Entry(
             at=one.ended_at or one.attempted_at or one.created_at,
             what=What.DELIVERY,
@@ -287,6 +261,32 @@ def _deliveries(past: Past, now: datetime) -> Iterator[Entry]:
             why=why,
             url=there.url if there and one.state == "done" else "",
         )
+
+
+def _stands(delivery: Delivery, ahead: Delivery | None, circuit: Circuit | None, now: datetime) -> str:
+    match delivery.state:
+        case "done":
+            return f"told on {_moment(delivery.ended_at)}"
+        case "dead" if delivery.dropped:
+            return f"not sent: dropped by {delivery.dropped}"
+        case "dead":
+            return f"dead letter after {_attempts(delivery)}: {_one_line(delivery.last_error)}"
+        case "sending" if delivery.lease_until is None or delivery.lease_until >= now:
+            return "being sent right now"
+        case "sending":
+            return f"its worker ended while it was sent: {ROUND} looks whether it arrived"
+    if ahead is not None:
+        return f"waiting behind '{ahead.change}' ({ahead.id}), so that its incident is told in order"
+    if circuit is not None:
+        return (
+            f"waiting: the token for {circuit.realm} is refused since {_moment(circuit.opened_at)}; "
+            "it goes out by itself when the token works again"
+        )
+    waits = delivery.not_before is not None and delivery.not_before > now
+    when = f"not before {_moment(delivery.not_before)}" if waits else f"with {ROUND}"
+    if delivery.last_error:
+        return f"waiting: sent again {when}, after {_attempts(delivery)}: {_one_line(delivery.last_error)}"
+    return f"waiting: sent {when}"
 
 
 def _done(delivery: Delivery, there: Stands | None, *, silent: bool) -> str:

@@ -30,6 +30,8 @@ STORE = ("sqlalchemy", "alembic", "psycopg")
         (["status"], CHANNELS),
         (["incidents"], CHANNELS),
         (["deliveries"], CHANNELS),
+        (["deliveries", "list"], CHANNELS),
+        (["why", "stale.fixture_drift"], CHANNELS),
         (["measure", "--help"], CHANNELS + STORE),
         (["--version"], CHANNELS + STORE),
         (["--help"], ("prefect",)),
@@ -55,7 +57,7 @@ def test_a_command_imports_nothing_that_it_does_not_use(
 
 
 def test_every_command_is_there_and_says_what_it_does() -> None:
-    for listing in (app, register, store):
+    for listing in (app, app["deliveries"], register, store):
         for name, command in listing.resolved_commands().items():
             assert command.help, name
 
@@ -63,5 +65,6 @@ def test_every_command_is_there_and_says_what_it_does() -> None:
 def test_the_list_of_commands_says_what_each_does(shell: Shell) -> None:
     for words in ([], ["--help"]):
         assert "Look at mitigations now" in shell(*words).out
+    assert "Send dead letters again" in shell("deliveries", "--help").out
     for words in (["register"], ["register", "--help"]):
         assert "Show the risks by score" in shell(*words).out

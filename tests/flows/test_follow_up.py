@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.flows.looping import Team
+from tests.flows.looping import Team, register_of
 from tests.pings import Outside, listening
 
 pytestmark = pytest.mark.server
@@ -55,6 +55,20 @@ def test_a_reminder_is_one_comment_and_one_reply(team: Team, inputs: dict[str, s
     team.run("follow_up")
     team.run("follow_up")
     assert team.told() == (["open"], 1, 1, 1)
+
+
+def test_many_incidents_at_once_become_one_more_that_a_later_round_closes(team: Team) -> None:
+    rows = [
+        f"kind: fixture_drift, id: toy-{number:02}, directory: fixtures, regenerate: [sh, tools/make.sh], "
+        "thresholds: {fixtures_changed: {warning: 1}}"
+        for number in range(20)
+    ]
+    team.register(register_of(team, mitigations=rows))
+    team.record(a="2")
+    team.look()
+    assert [issue["state"] for issue in team.issues()] == ["open"] * 22
+    team.run("follow_up")
+    assert sorted(issue["state"] for issue in team.issues()) == ["closed", *["open"] * 21]
 
 
 def test_a_good_round_says_that_all_is_well(team: Team, outside: Outside) -> None:

@@ -1,6 +1,7 @@
 """What a run leaves in the Prefect UI, how much it asks of the server, and what a dry run leaves."""
 
 import json
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
@@ -8,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from riskloop.store import open_store
+from riskloop.redelivery import drop
+from riskloop.store import Store, letters, open_store
+from riskloop.store.letters import Delivery
 from tests.flows.looping import MITIGATION, Team, register_of
 from tests.waiting import wait_until
 
@@ -47,6 +50,26 @@ def test_a_run_has_a_table_of_all_it_looked_at(team: Team) -> None:
     assert (row["mitigation"], row["verdict"], row["owner"]) == (MITIGATION, "warning", "SDK Lead")
     assert row["over the threshold"] == "fixtures_changed"
     assert issue["html_url"] in row["told in"]
+
+
+def test_a_run_shows_what_could_not_be_delivered_while_there_is_such(team: Team) -> None:
+    team.record(a="2")
+    team.rig.github.fail("422", method="POST", path=r"/repos/[^/]+/[^/]+/issues")
+    team.look()
+    page, undelivered = team.artifacts("markdown")
+    assert "Golden fixtures no longer match: warning" in page["data"]
+    assert undelivered["key"].startswith("undelivered-")
+    assert undelivered["data"].startswith("# Not everything could be delivered\n")
+    assert f"| opened | github {team.repository} | " in undelivered["data"]
+    with closing(open_store(f"sqlite:///{team.state / 'riskloop.sqlite'}")) as store:
+        drop(store, [dead.id for dead in letters_of(store)], who="QA", why="so", now=datetime.now(UTC))
+    team.look()
+    assert len(team.artifacts("markdown")) == 3
+
+
+def letters_of(store: Store) -> tuple[Delivery, ...]:
+    with store.reading() as connection:
+        return letters.list_deliveries(connection, states={"dead"}, limit=9)
 
 
 def test_work_that_takes_long_shows_its_progress_while_it_goes_on(

@@ -33,10 +33,14 @@ class FastClock(Clock):
 
 
 class SharedClock(Clock):
-    """A clock that stands still until one of the processes that share it moves it for all."""
+    """A clock that stands still until one of the processes that share it moves it for all.
 
-    def __init__(self) -> None:
-        self._begins = datetime.now(UTC) - LONG_AGO
+    Args:
+        days: how much later than others it begins.
+    """
+
+    def __init__(self, *, days: float = 0) -> None:
+        self._begins = datetime.now(UTC) - LONG_AGO + timedelta(days=days)
         self._moved = mmap.mmap(-1, 8)
 
     def __call__(self) -> datetime:

@@ -109,6 +109,27 @@ class Life(SweptService):
         shown = self.rig.slack.deleted_messages.shown(self.channel, found)
         return [one for one in shown if not one.get("subtype")]
 
+    def _change(self, told: str) -> str:
+        """Say which change a text with our marker tells of."""
+        (delivery,) = re.findall(r"delivery=([0-9a-f]+)", told)
+        query = (
+            "SELECT t.change FROM transitions t JOIN deliveries d ON d.transition = t.number WHERE d.id = :id"
+        )
+        with self.store.reading() as connection:
+            return str(connection.execute(text(query), {"id": delivery}).scalar())
+
+    def postings(self) -> int:
+        """Count the issues, comments, messages and replies."""
+        issues, messages = self.comments(), self.replies()
+        return len(issues) + sum(map(len, issues)) + len(messages) + sum(map(len, messages))
+
+    def take_away(self) -> None:
+        """Delete the issue and the message, as people do."""
+        (issue,) = self.rig.issues(self.repository)
+        self.rig.delete_issue(self.repository, issue["number"])
+        (message,) = self.messages()
+        self.rig.delete_message(self.channel, message["ts"])
+
     def dump(self) -> dict[str, list[tuple[object, ...]]]:
         """Read every row of every table."""
         with self.store.reading() as connection:

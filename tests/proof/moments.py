@@ -37,7 +37,6 @@ TRANSACTIONS = {
     "riskloop.delivery.postman.Postman._finish": "finishing",
     "riskloop.delivery.postman.Postman._put_back": "putting back",
     "riskloop.delivery.postman.Postman._bury": "burying",
-    "riskloop.delivery.postman.Postman._undelivered": "noting what was refused",
     "riskloop.delivery.postman.Postman._try_circuits": "trying a circuit",
 }
 """What a transaction is for, by the function that opens it."""
@@ -89,12 +88,10 @@ def is_inside_a_transaction(moment: str) -> bool:
     return moment.endswith(": before its commit")
 
 
-def is_inside_a_write(moment: str) -> bool:
-    """Say whether a process has leave to send at this moment, and may not have sent."""
-    return moment.endswith((": before it is sent", ": sent")) or moment in {
-        "taking a turn: committed",
-        "going on after a wait: committed",
-    }
+def may_still_send(moment: str) -> bool:
+    """Say whether a process has leave to send at this moment, and has not sent."""
+    turns = ("taking a turn: committed", "going on after a wait: committed")
+    return moment in turns or moment.endswith(": before it is sent")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,8 +161,7 @@ class _Watch:
         self._committed = ""
 
     def begin(self, store: Store) -> None:
-        # Before the store's own listener, which begins the transaction on SQLite.
-        event.listen(store.engine, "begin", self._begins, insert=True)
+        event.listen(store.engine, "engine_connect", self._begins)
         event.listen(store.engine, "commit", self._commits)
         event.listen(store.engine, "checkin", self._ended)
         self._watch_requests()

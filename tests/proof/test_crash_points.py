@@ -129,14 +129,6 @@ def refused_at_the_door(life: Life) -> None:
     life.deliver(token="wrong")
 
 
-def taken_away(life: Life) -> None:
-    """Delete the issue and the message."""
-    (issue,) = life.rig.issues(life.repository)
-    life.rig.delete_issue(life.repository, issue["number"])
-    (message,) = life.messages()
-    life.rig.delete_message(life.channel, str(message["ts"]))
-
-
 def many(life: Life) -> None:
     """Look at so many toys that leak that their owner is told of them together."""
     toys = [replace(life.mitigation, id=f"{life.mitigation.id}.{n}") for n in range(MANY + 1)]
@@ -291,7 +283,6 @@ SCENARIOS = {
             "github: listing comments",
             "github: reading the issue",
             "github: editing the issue",
-            "slack: who are we",
             "slack: listing replies",
             "slack: editing the message",
         ),
@@ -327,7 +318,6 @@ SCENARIOS = {
         through=(
             "storing looks",
             *DELIVERING,
-            "noting what was refused",
             "putting back",
             *OPENING[:2],
             *OPENING[4:],
@@ -343,13 +333,13 @@ SCENARIOS = {
         through=(
             "storing looks",
             *DELIVERING,
-            "noting what was refused",
             "putting back",
             "github: reading the repository",
             *OPENING,
-            *CHANGING,
+            CHANGING[0],
+            CHANGING[3],
         ),
-        before=and_then(lived(2), taken_away),
+        before=and_then(lived(2), Life.take_away),
         act=told(20),
     ),
     "many at once": Scenario(

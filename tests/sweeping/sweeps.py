@@ -1,8 +1,10 @@
 """The little service of the tests of delivering, that sweeps as well; and what people do to its places."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
+from riskloop.channels import Turn
 from riskloop.channels.github import GitHub
 from riskloop.channels.markers import Marker, about
 from riskloop.channels.slack import Slack
@@ -21,12 +23,19 @@ class SweptService(Service):
     """A service whose places are swept when a test says so."""
 
     def sweep(
-        self, *, store: Store | None = None, mitigations: Sequence[Mitigation] | None = None
+        self,
+        *,
+        store: Store | None = None,
+        mitigations: Sequence[Mitigation] | None = None,
+        turn: Turn = lambda: None,
+        patience: float = 60,
     ) -> tuple[str, ...]:
         """Sweep with fresh connections, whether it is due or not.
 
         Args:
             mitigations: those in the register; the service's own if None.
+            turn: called before each write; nothing is waited for if left out.
+            patience: seconds after which nothing more is begun.
         """
         key, accounts = self.identity.key, Accounts(self.place)
         sweeper = Sweeper(
@@ -36,7 +45,9 @@ class SweptService(Service):
                 "slack": Slack({"": SLACK_TOKEN}, self.rig.slack_url, key=key, accounts=accounts, timeout=1),
             },
             identity=self.identity,
-            turn=lambda _: _at_once,
+            turn=lambda _: turn,
+            patience=timedelta(seconds=patience),
+            stopwatch=lambda: self.clock().timestamp(),
         )
         return sweeper.sweep(self.register(mitigations), self.occasion())
 
@@ -122,10 +133,6 @@ class SweptService(Service):
         shown = self.rig.slack.deleted_messages.shown(self.channel, found)
         told = {one["ts"]: (one.get("metadata") or {}).get("event_payload") or {} for one in shown}
         return sorted(ts for ts, payload in told.items() if payload.get("state") == "open")
-
-
-def _at_once() -> None:
-    """Wait for nothing."""
 
 
 Rows = dict[str, list[dict[str, Any]]]

@@ -1,4 +1,4 @@
-"""Whatever is found in a place, what an incident needs is never closed, and what is in flight never touched."""
+"""Whatever is found in a place, what an incident needs is never closed, nor anything in flight touched."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -259,6 +259,15 @@ def test_a_lost_store_closes_nothing_before_it_has_looked_and_then_what_is_well(
     assert service.issue()["state_reason"] == "completed"
 
 
+def test_what_an_incident_adopts_while_it_is_about_to_be_closed_stays_open(service: SweptService) -> None:
+    service.open_issue(service.marker(incident="lost"))
+    service.clock.advance(3_600)
+    service.look(leaks=0)
+    assert service.sweep(turn=lambda: service.look(leaks=2)) == ()
+    service.deliver()
+    assert service.issues() == [("open", 0)]
+
+
 def test_what_left_the_register_while_the_store_was_lost_is_closed(service: SweptService) -> None:
     service.open_issue(service.marker(incident="lost"))
     assert "no longer in the register" in service.sweep(mitigations=[])[0]
@@ -290,6 +299,19 @@ def test_a_place_that_fails_hides_no_other(service: SweptService) -> None:
     failed, done = service.sweep()
     assert "could not be swept" in failed
     assert "closed" in done
+    assert len(service.open_messages()) == 1
+
+
+def test_what_there_is_no_time_for_is_left_to_the_next_sweep(service: SweptService) -> None:
+    service.look(leaks=2)
+    service.deliver()
+    for _ in range(3):
+        service.open_issue(service.marker())
+    service.open_message(service.marker())
+    assert len(service.sweep(patience=1, turn=lambda: service.wait(1))) == 1
+    assert [state for state, _ in service.issues()] == ["open", "closed", "open", "open"]
+    assert service.sweep(patience=0) == ()
+    assert len(service.sweep()) == 3
     assert len(service.open_messages()) == 1
 
 
@@ -363,6 +385,7 @@ def test_a_token_that_is_refused_ends_the_sweep_of_its_places_only(service: Swep
     service.deliver()
     first = service.mitigation
     move_on(service, "toys.elsewhere")
+    service.clock.advance(1)
     service.look(leaks=2)
     service.deliver()
     service.open_message(service.marker())

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from riskloop.measurements import Evidence, Look, Measurement, Observation
 from riskloop.thresholds import assess_look
-from riskloop.wording.artifact import page
+from riskloop.wording.artifact import page, undelivered
 from tests.toys import MITIGATION
 
 LOOK = Look(
@@ -46,6 +46,25 @@ def test_a_page_of_a_look_that_failed_says_the_reason_and_links_nowhere_without_
     assert "Looked at on 1 March 2026, 02:20 UTC.\n" in written
     assert "the toy is broken; mend it" in written
     assert "told in" not in written
+
+
+def test_what_could_not_be_delivered_says_what_where_and_why_and_what_to_do() -> None:
+    letter = {
+        "id": "ab12",
+        "subject": "toys.toy",
+        "change": "opened",
+        "where": "github acme/sdk",
+        "why": "it is archived | <b>@octo-lead</b>\nname another",
+    }
+    written = undelivered([letter], dead=9, circuits=[("slack:acme", "nothing is sent: no such token")])
+    assert "**slack:acme**: nothing is sent: no such token.\n" in written
+    assert "Dead letters, which nothing sends again by itself: 9, the newest 1 of them here.\n" in written
+    (row,) = [line for line in written.splitlines() if line.startswith("| `ab12`")]
+    assert row.replace("\\|", "").count("|") == 6
+    assert "<b>" not in written
+    assert "@octo-lead" not in written
+    assert "riskloop deliveries retry --all" in written
+    assert "Dead letters" not in undelivered([], dead=0, circuits=[("github", "nothing is sent")])
 
 
 def test_what_a_page_quotes_can_neither_link_nor_break_out() -> None:

@@ -12,8 +12,8 @@ from riskloop.errors import RiskloopError
 from riskloop.project import now
 from riskloop.redelivery import Outcome, Shown, drop, retry, show
 from riskloop.register.mistakes import hint
-from riskloop.store import letters, timeline
-from riskloop.story import tell
+from riskloop.store import circuits, letters, timeline
+from riskloop.story import deliveries_stand, tell
 from riskloop.wording.escaping import visible
 
 _MOST = 500
@@ -47,13 +47,15 @@ def list_deliveries(
         json: print JSON.
     """
     states = {"dead"} if dead else {"pending", "sending", "dead"}
-    if everything:
-        states |= {"done", "dead"}
+    if everything and not dead:
+        states |= {"done"}
     with opened(place) as (services, _), services.store.reading() as connection:
         found = letters.list_deliveries(connection, states=states, limit=_MOST, dropped=everything)
+        broken = circuits.list_circuits(connection)
     if json:
         tables.print_json(found)
         return FINE
+    stands = deliveries_stand(reversed(found), broken, now=now())
     rows = [
         (
             one.id,
@@ -62,7 +64,7 @@ def list_deliveries(
             f"{one.channel} {one.target}",
             "dropped" if one.dropped else one.state,
             one.attempts,
-            one.dropped or one.last_error,
+            visible(stands[one.id] if one.unfinished else one.dropped or one.last_error),
         )
         for one in found
     ]
@@ -149,14 +151,15 @@ def why(name: str, /, *, everything: All = False, json: Json = False, place: Pla
         mitigation = configured.get(subject)
         metrics = mitigation.thresholds if mitigation else ()
         past = timeline.read_past(connection, subject, incident=incident, metrics=metrics, limit=limit)
-    entries = tell(past, mitigation, now=now(), limit=limit)
+    told = tell(past, mitigation, now=now())
+    entries = told if limit is None else told[-limit:]
     if json:
         tables.print_json(entries)
     else:
         rows = [(f"{one.at:%Y-%m-%d %H:%M:%S}", one.what, one.id, one.says, one.why) for one in entries]
         columns = ("when (UTC)", "what", "id", "happened", "who was told, and why")
         tables.print_table(columns, rows, empty=f"nothing has happened to {name} yet")
-    if past.cut or len(entries) == limit:
+    if past.cut or len(told) > len(entries):
         tables.say(f"these are the newest {len(entries)}; all of them: riskloop why {name} --all")
     return FINE
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from riskloop.channels import Channel, Kept, Parcel
 from riskloop.channels.markers import Marker, about
+from riskloop.delivery.pacing import Overtaken
 from riskloop.identity import Identity
 from riskloop.incidents import Change
 from riskloop.notifications import Route
@@ -47,6 +48,7 @@ class Packer:
 
         Raises:
             Undelivered: it had to be looked for in its channel, and that failed.
+            Overtaken: meanwhile another worker took it over.
         """
         facts = claim.facts
         with self.store.reading() as connection:
@@ -89,7 +91,7 @@ class Packer:
         a store that was lost, or restored from a copy.
         """
         if claim.route not in self.strays:
-            self.strays[claim.route] = self._look_around(claim.route)
+            self.strays[claim.route] = self._look_around(claim)
         about_it = about(claim.facts.subject, claim.facts.concern)
         for kept, known in self.strays[claim.route]:
             if kept.marker.about == about_it and (not known or kept.marker.incident == claim.incident):
@@ -99,9 +101,9 @@ class Packer:
                     return kept
         return None
 
-    def _look_around(self, route: Route) -> list[tuple[Kept, bool]]:
+    def _look_around(self, claim: Claim) -> list[tuple[Kept, bool]]:
         """List what stands open in a place, the oldest first, and whether its incident is in the store."""
-        begun = self.clock()
+        route, begun = claim.route, self.clock()
         name = f"look around {route.channel} {route.target}"
         with self.store.reading() as connection:
             last = chores.last_done(connection, name)
@@ -121,6 +123,8 @@ class Packer:
         # While one is left to adopt, the next round must find it again, however long it takes to get there.
         if all(is_known and known[kept.marker.incident].posted for kept, is_known in found):
             with self.store.writing() as connection:
+                if not outbox.extend(connection, claim, now=self.clock()):
+                    raise Overtaken
                 chores.done(connection, name, now=begun)
         return found
 

@@ -4,7 +4,9 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
+from sqlalchemy import Connection
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_before_delay, wait_random_exponential
 
 from riskloop.channels import Channel
@@ -204,17 +206,24 @@ class Postman:
                 )
             case Gone():
                 # The next attempt opens it anew, or has nothing left to do.
-                with self.store.writing() as connection:
-                    postings.change_posting(connection, claim.incident, claim.route, state="gone", now=now)
-                return self._put_back(claim, str(error), not_before=None, uncertain_since=uncertain)
+                gone = partial(
+                    postings.change_posting, incident=claim.incident, route=claim.route, state="gone", now=now
+                )
+                return self._put_back(
+                    claim, str(error), not_before=None, uncertain_since=uncertain, noting=gone
+                )
             case GaveUp(authentication=True):
                 # Nothing more is sent with this token; what waits behind it loses no attempt by it.
                 realm = claim.route.realm
-                with self.store.writing() as connection:
-                    circuits.open_circuit(connection, realm, reason=str(error), now=now)
                 closed.add(Closed(realm=realm))
+                refused = partial(circuits.open_circuit, realm=realm, reason=str(error), now=now)
                 return self._put_back(
-                    claim, str(error), not_before=None, uncertain_since=uncertain, counts=False
+                    claim,
+                    str(error),
+                    not_before=None,
+                    uncertain_since=uncertain,
+                    counts=False,
+                    noting=refused,
                 )
             case GaveUp():
                 return self._bury(claim, str(error), uncertain_since=uncertain)
@@ -236,9 +245,11 @@ class Postman:
         not_before: datetime | None,
         uncertain_since: datetime | None,
         counts: bool = True,
+        noting: Callable[[Connection], None] | None = None,
     ) -> Delivered:
+        """Return a delivery to the outbox, and in the same transaction note what was learnt by it."""
         with self.store.writing() as connection:
-            outbox.put_back(
+            held = outbox.put_back(
                 connection,
                 claim,
                 error=error,
@@ -246,6 +257,10 @@ class Postman:
                 uncertain_since=uncertain_since,
                 counts=counts,
             )
+            if held and noting:
+                noting(connection)
+        if not held:
+            return _overtaken(claim)
         _log.warning(
             "%s: %s not told on %s yet: %s", claim.facts.subject, claim.facts.change, claim.channel, error
         )
@@ -253,7 +268,11 @@ class Postman:
 
     def _bury(self, claim: Claim, error: str, *, uncertain_since: datetime | None) -> Delivered:
         with self.store.writing() as connection:
-            outbox.bury(connection, claim, error=error, uncertain_since=uncertain_since, now=self.clock())
+            held = outbox.bury(
+                connection, claim, error=error, uncertain_since=uncertain_since, now=self.clock()
+            )
+        if not held:
+            return _overtaken(claim)
         _log.error(
             "%s: %s is a dead letter on %s: %s", claim.facts.subject, claim.facts.change, claim.channel, error
         )

@@ -1,6 +1,7 @@
 """Once an hour: what people and lost answers did to our issues and messages is noticed, and put in order."""
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -33,12 +34,16 @@ class Sweeper:
     Args:
         channels: those that can be spoken to now, by name.
         turn: makes what is called before each write in a place.
+        patience: after so long nothing more is begun; the next sweep goes on.
+        stopwatch: says how many seconds have passed since any moment.
     """
 
     store: Store
     channels: Mapping[str, Swept]
     identity: Identity
     turn: Callable[[Route], Turn]
+    patience: timedelta = timedelta(minutes=3)
+    stopwatch: Callable[[], float] = time.monotonic
 
     def sweep(self, register: Register, occasion: Occasion) -> tuple[str, ...]:
         """Sweep every place, and say what was done, a sentence each; one that fails hides no other.
@@ -54,7 +59,11 @@ class Sweeper:
         found |= {route for owner in owners for route in routes((owner,), occasion.reach)}
         subjects = list_subjects(register, standings, now=occasion.now)
         said: list[str] = []
+        ends_at = self.stopwatch() + self.patience.total_seconds()
         for route in sorted(found):
+            if self.stopwatch() >= ends_at:
+                _log.warning("%s %s is left for the next sweep", route.channel, route.target)
+                continue
             if route.channel not in self.channels or route.realm in refused:
                 continue
             place = Place(
@@ -65,6 +74,7 @@ class Sweeper:
                 turn=self.turn(route),
                 subjects=subjects,
                 occasion=occasion,
+                in_time=lambda: self.stopwatch() < ends_at,
                 said=said,
             )
             try:

@@ -1,6 +1,6 @@
 """Puts one place in order: for each open incident one open issue, or one message, and none besides."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from riskloop.assessing import Occasion
 from riskloop.assessing.following import retell
 from riskloop.channels import Kept, Posting, Standing, Turn
+from riskloop.channels.markers import about
 from riskloop.delivery import GRACE
 from riskloop.errors import GaveUp, Gone
 from riskloop.identity import Identity
@@ -28,6 +29,10 @@ _REASONS = {
     Change.DISMISSED: "it was closed here while what it tells of stands",
     Change.REOPENED: "it was closed or taken away here a day ago, and what it tells of stands",
 }
+
+
+class _Wanted(Exception):
+    """What was to be closed is wanted after all."""
 
 
 class Swept(Protocol):
@@ -49,6 +54,7 @@ class Place:
     Args:
         turn: called before each write.
         subjects: what the register gives rise to, as markers shorten it.
+        in_time: says whether there is time to close one more.
         said: what was done, a sentence each; it grows while the place is swept.
     """
 
@@ -59,6 +65,7 @@ class Place:
     turn: Turn
     subjects: Mapping[str, Subject]
     occasion: Occasion
+    in_time: Callable[[], bool]
     said: list[str] = field(default_factory=list)
 
     def sweep(self) -> None:
@@ -73,8 +80,8 @@ class Place:
         after = self._read({kept.marker.incident for kept in there})
         planned = plan(before, after, there, looked_at, self.subjects)
         self._record(planned, after)
-        left = [extra for extra in planned.close[:AT_ONCE] if not self._close(extra)]
-        if not left and not planned.later and len(planned.close) <= AT_ONCE:
+        done = [extra for extra in planned.close[:AT_ONCE] if self.in_time() and self._close(extra)]
+        if len(done) == len(planned.close) and not planned.later:
             with self.store.writing() as connection:
                 chores.done(connection, self._name, now=self.occasion.now)
 
@@ -187,21 +194,26 @@ class Place:
         return True
 
     def _close(self, extra: Extra) -> bool:
+        """Close what is extra; False if that is left for the next sweep."""
         kept = extra.kept
-        if extra.beside is None:
-            says = f"This is over: {extra.why}."
-        else:
-            other = extra.beside.url or "another message in this channel"
-            says = f"This is one too many: {other} tells of the same, and goes on."
+
+        def turn() -> None:
+            self.turn()
+            # It may have been waited for; what is adopted meanwhile must not be closed.
+            if extra.beside is None and self._is_wanted(kept):
+                raise _Wanted
+
         try:
             self.channel.close_extra(
                 self.route.target,
                 kept.posting,
-                says=says,
+                says=_says(extra),
                 duplicate=extra.beside is not None,
                 marker=kept.marker.signed(self.identity.key),
-                turn=self.turn,
+                turn=turn,
             )
+        except _Wanted:
+            return False
         except Gone:
             return True
         except GaveUp as error:
@@ -213,11 +225,26 @@ class Place:
         self.said.append(f"{self._called(kept.posting)} is closed: {why}")
         return True
 
+    def _is_wanted(self, kept: Kept) -> bool:
+        """Say whether a posting whose incident the store does not have is about one that is open by now."""
+        known = self._read({kept.marker.incident})
+        open_now = (here.incident for here in known.values() if here.incident)
+        return kept.marker.incident not in known and kept.marker.about in {
+            about(one.subject, one.concern) for one in open_now
+        }
+
     def _called(self, posting: Posting) -> str:
         return posting.url or f"{self.route.channel} {self.route.target} {posting.reference}"
 
 
 _DONE = {Standing.CLOSED: "closed", Standing.GONE: "taken away"}
+
+
+def _says(extra: Extra) -> str:
+    if extra.beside is None:
+        return f"This is over: {extra.why}."
+    other = extra.beside.url or "another message in this channel"
+    return f"This is one too many: {other} tells of the same, and goes on."
 
 
 def _is_news(here: Here, standing: Standing, now: datetime) -> bool:

@@ -131,7 +131,8 @@ class _Planner:
         for kept in found:
             subject = self.subjects.get(kept.marker.about)
             if subject is None:
-                self.close.append(Extra(kept=kept, why="what it tells of is no longer in the register"))
+                why = "what it tells of is no longer in the register, or is switched off there"
+                self.close.append(Extra(kept=kept, why=why))
             elif subject.was_well_after(kept.made_at):
                 why = f"{subject.name} was found well since it was posted"
                 self.close.append(Extra(kept=kept, why=why))
