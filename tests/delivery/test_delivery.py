@@ -136,6 +136,21 @@ def test_a_worker_that_died_while_sending_is_followed_by_one_that_looks_first(se
     assert service.issues() == [("open", 1)]
 
 
+@pytest.mark.parametrize("hours", [-30, -900, 900])
+def test_a_clock_that_jumps_by_more_than_a_day_holds_up_nothing_and_doubles_nothing(service: Service, hours: int) -> None:
+    service.rig.github.fail("502", path=ISSUES, after_commit=True)
+    service.look(leaks=2)
+    assert service.deliver() == ["github opened pending", "slack opened done"]
+    service.clock.advance(hours * 3_600)
+    service.deliver()
+    service.clock.advance(SETTLE)
+    service.deliver()
+    assert service.issues() == [("open", 0)]
+    service.look(leaks=0)
+    assert service.deliver()[0] == "github resolved done"
+    assert service.issues() == [("closed", 1)]
+
+
 def test_a_short_wait_is_waited_and_a_long_one_is_left_to_a_later_run(service: Service) -> None:
     service.rig.github.fail(asks_to_wait(5), method="POST", path=ISSUES)
     service.look(leaks=2)

@@ -309,7 +309,7 @@ SCENARIOS = {
         ends=told_once("worsened", "resolved"),
     ),
     "without room": Scenario(
-        through=("storing looks", *DELIVERING, "putting back", *CHANGING[:2], *CHANGING[3:4]),
+        through=("storing looks", *DELIVERING[:2], "putting back", *CHANGING[:2], CHANGING[3]),
         before=lived(2),
         act=paced(timedelta(hours=2)),
         ends=told_once("worsened", "resolved"),
@@ -462,8 +462,8 @@ class Proof:
 
 
 @pytest.fixture
-def proof(rig: Rig, store: Store, tmp_path: Path) -> Proof:
-    return Proof(rig, store, tmp_path)
+def proof(own_rig: Rig, store: Store, tmp_path: Path) -> Proof:
+    return Proof(own_rig, store, tmp_path)
 
 
 @pytest.mark.parametrize("name", [name for name in SCENARIOS if first_met(name)])

@@ -122,11 +122,13 @@ class Postman:
     def _attempt(self, claim: Claim, packer: Packer, closed: set[Closed]) -> Delivered:
         now = self.clock()
         if claim.uncertain_since is not None and now < claim.uncertain_since + self.settle:
+            # An attempt that is yet to come was noted by a clock that was wrong: it settles from now on.
+            since = min(claim.uncertain_since, now)
             return self._put_back(
                 claim,
                 "its last attempt may still arrive",
-                not_before=claim.uncertain_since + self.settle,
-                uncertain_since=claim.uncertain_since,
+                not_before=since + self.settle,
+                uncertain_since=since,
                 counts=False,
             )
         # An outcome that was unknown stays so until a look has settled it: sent unseen, it could double.
