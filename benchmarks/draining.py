@@ -4,6 +4,10 @@
 off on our side and the SDK's own pauses on the peer's, so that only the work is timed. The peer writes the
 same titles, bodies and blocks and remembers nothing. What only we do: claim each delivery, fence it, note
 what became of it in the store, durably, and look first what stands in the place already.
+
+The last rows count requests, not seconds: how many reads it takes more to open 100 issues and messages if
+every answer is lost. Here "ours" is with the answers lost, "peer" without, and the ratio is the reads added
+for each delivery of which we do not know whether it arrived.
 """
 
 import sys
@@ -38,6 +42,8 @@ from tests.emulator.emulator import TOKENS
 from tests.emulator.rig import Rig
 
 INCIDENTS = 500
+AMBIGUOUS = 100
+MOST_READS = 2.0
 RUNS = 5
 NOW = datetime.now(UTC)
 
@@ -47,15 +53,15 @@ kind = Kind(
 )
 
 
-def prepared(url: str, owner: Owner, directory: Path) -> Store:
-    """Make a store with the deliveries of 500 new incidents, 20 a run so that no flood is told of."""
+def prepared(url: str, owner: Owner, directory: Path, incidents: int = INCIDENTS) -> Store:
+    """Make a store with the deliveries of new incidents, 20 a run so that no flood is told of."""
     store = open_store(url)
     store.upgrade()
     risk = Risk(id="bench", title="Bench", likelihood="low", impact="low", owners=(owner,))
     limits = {"leaks": Threshold(warning=1)}
     seen = Observation(measurements=(Measurement("leaks", 2.0),), evidence=Evidence(summary="benchmark"))
     looks = []
-    for number in range(INCIDENTS):
+    for number in range(incidents):
         one = Mitigation(id=f"bench.{number}", kind=kind, risk=risk, settings={}, thresholds=limits)
         looks.append((one, Look(mitigation=one.id, at=NOW, observation=seen)))
     occasion = Occasion(
@@ -67,7 +73,7 @@ def prepared(url: str, owner: Owner, directory: Path) -> Store:
         evidence=directory,
         now=NOW,
     )
-    for start in range(0, INCIDENTS, 20):
+    for start in range(0, incidents, 20):
         assess(store, looks[start : start + 20], replace(occasion, run=f"run {start}"))
     return store
 
@@ -97,8 +103,8 @@ def drained(store: Store, urls: tuple[str, str], directory: Path) -> None:
     assert counts["done"] == sum(counts.values()) == INCIDENTS * 2
 
 
-def bare(told: list[Facts], urls: tuple[str, str], owner: Owner) -> None:
-    """Make the same calls with nothing but the SDKs."""
+def bare(store: Store, owner: Owner, urls: tuple[str, str]) -> None:
+    """Make the same calls with nothing but the SDKs, in a place of another owner."""
     client = Github(
         auth=Auth.Token(TOKENS.strangers_github),
         base_url=urls[0],
@@ -109,7 +115,7 @@ def bare(told: list[Facts], urls: tuple[str, str], owner: Owner) -> None:
     slack = WebClient(token=TOKENS.slack, base_url=urls[1], retry_handlers=[])
     repository = client.get_repo(str(owner.repository), lazy=True)
     channel = owner.channel.channel if owner.channel else ""
-    for facts in told:
+    for facts in told(store):
         repository.create_issue(
             issues.title(facts), body=issues.body(facts, marker=MARKER), labels=list(issues.labels(facts))
         )
@@ -156,29 +162,63 @@ def measure(name: str, *, postgresql: bool) -> None:
         Rig() as rig,
         addresses(Path(place), postgresql=postgresql) as urls,
     ):
-        directory = Path(place)
-        owner = Owner(
-            name="Bench", repository=rig.new_repository(), channel=SlackChannel(channel=rig.new_channel())
-        )
         # Past the proxies, whose own work would make any ratio smaller.
         services = (
             f"http://127.0.0.1:{rig.github.upstream}",
             f"http://127.0.0.1:{rig.slack.upstream}/api/",
         )
-        stores = [prepared(url, owner, directory) for url in urls]
-        facts = told(stores[0])
-        left = iter(stores)
+        # Each run has a place of its own: what earlier ones left in it would be looked through.
+        ready = [(prepared(url, place_in(rig), Path(place)), place_in(rig)) for url in urls]
+        ours, peers = iter(ready), iter(ready)
         print_row(
             compare(
                 f"deliver 1,000 pending deliveries of 500 incidents, {name}",
-                lambda: drained(next(left), services, directory),
-                lambda: bare(facts, services, owner),
+                lambda: drained(next(ours)[0], services, Path(place)),
+                lambda: bare(*next(peers), services),
                 goal=1.3,
                 runs=RUNS,
             )
         )
-        for store in stores:
+        for store, _ in ready:
             store.close()
+
+
+def count_reads(lost: bool) -> dict[str, int]:  # noqa: FBT001 - the one thing that differs
+    """Open the issues and messages of 100 incidents, and count what was read from each service."""
+    with tempfile.TemporaryDirectory() as place, Rig() as rig:
+        store = prepared(f"sqlite:///{Path(place) / 'store.sqlite'}", place_in(rig), Path(place), AMBIGUOUS)
+        if lost:
+            rig.github.fail("502 after", path=r"/repos/.*/issues", times=AMBIGUOUS)
+            rig.slack.fail("502 after", path=r".*chat\.postMessage", times=AMBIGUOUS)
+        while postman(store, (rig.github_url, rig.slack_url), Path(place)).deliver():
+            pass
+        with store.reading() as connection:
+            assert letters.count_deliveries(connection)["done"] == AMBIGUOUS * 2
+        store.close()
+        writes = len(rig.slack.writes("POST", r".*chat\.postMessage"))
+        return {
+            "GitHub": len(rig.github.writes("GET", r".*")),
+            "Slack": len(rig.slack.recorded) - writes,
+        }
+
+
+def count_added_reads() -> None:
+    """Print a row for each service: the reads that a lost answer costs."""
+    with_all, without = count_reads(lost=False), count_reads(lost=True)
+    for service, reads in without.items():
+        added = (reads - with_all[service]) / AMBIGUOUS
+        verdict = "reached" if added <= MOST_READS else f"missed by {added - MOST_READS:.2f}"
+        print(
+            f"| reads added by each lost answer, {service} (requests) | {reads} | {with_all[service]} "
+            f"| **{added:.2f}** | ≤ {MOST_READS:.2f} | {verdict} |",
+            flush=True,
+        )
+
+
+def place_in(rig: Rig) -> Owner:
+    """Make an owner with a repository and a channel of their own."""
+    channel = SlackChannel(channel=rig.new_channel())
+    return Owner(name="Bench", repository=rig.new_repository(), channel=channel)
 
 
 def main() -> None:
@@ -187,6 +227,7 @@ def main() -> None:
         print(HEADER)
     measure("SQLite", postgresql=False)
     measure("PostgreSQL", postgresql=True)
+    count_added_reads()
 
 
 if __name__ == "__main__":

@@ -283,7 +283,7 @@ def _started(
                 served = [one.id for one in ours if not wish.only or one.flow in wish.only]
                 repaired = repair(api, ours, served=served, now=started, keep_newest=not brief)
                 if repaired.orphans or repaired.missed:
-                    say(f"ended {repaired.orphans} orphaned runs; gave up {repaired.missed} missed ones")
+                    say(f"orphaned runs ended: {repaired.orphans}; missed runs given up: {repaired.missed}")
                 if not wish.only:
                     ensure_automations(api, state=state, project=slug(wish.project), tag=tag)
         except KeyboardInterrupt:

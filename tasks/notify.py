@@ -28,7 +28,7 @@ def notify(*, dry_run: bool = False) -> list[Delivered]:
     for one in delivered:
         words = f"{one.subject}: {one.change} on {one.channel} {one.target}"
         if one.state == "done":
-            log.info("%s: %s", words, one.url or "told")
+            log.info("%s: %s", words, one.url or "done")
         else:
             log.warning("%s: %s: %s", words, one.state, one.error)
     return list(delivered)

@@ -17,15 +17,18 @@ from tests.toys import MITIGATION, Clock, ToySettings
 
 
 class Desk:
-    """Looks at a toy, an hour apart, with one place to tell of it: a repository."""
+    """Looks at a toy, an hour apart, with one place to tell of it: a repository, unless events are wanted."""
 
-    def __init__(self, store: Store, directory: Path, *, mitigation: Mitigation = MITIGATION) -> None:
+    def __init__(
+        self, store: Store, directory: Path, *, mitigation: Mitigation = MITIGATION, events: bool = False
+    ) -> None:
         self.store = store
         self.directory = directory
         owner = replace(mitigation.risk.owners[0], channel=None)
         self.mitigation = replace(mitigation, risk=replace(mitigation.risk, owners=(owner,)))
         self.clock = Clock()
         self.runs = 0
+        self.reach = Reach(github=not events, events=events)
 
     def look(self, **values: float) -> None:
         """Look once; with no values at all it cannot be looked at."""
@@ -40,7 +43,7 @@ class Desk:
             project="Toys",
             run=f"run-{self.runs}",
             register_digest="d",
-            reach=Reach(github=True),
+            reach=self.reach,
             links=Links(),
             evidence=self.directory / "evidence",
             now=self.clock(),
@@ -49,7 +52,7 @@ class Desk:
     def claim(self) -> Claim:
         """Take the next delivery, as a worker does."""
         with self.store.writing() as connection:
-            claim = claim_next(connection, channels={"github"}, worker="w", now=self.clock())
+            claim = claim_next(connection, channels={"github", "events"}, worker="w", now=self.clock())
         assert claim is not None, "something waits"
         return claim
 

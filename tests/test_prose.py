@@ -36,6 +36,9 @@ THEIRS = {
 }
 """Files that are in a user's project or in the state directory, which has a test of its own."""
 
+TESTS_ONLY = {"RISKLOOP_SEED"}
+"""Variables that only the tests read."""
+
 OTHERS = {"pg_dump"}
 """Words of that shape that are no words of a register: other programs."""
 
@@ -132,7 +135,7 @@ def test_every_setting_named_exists(page: Path) -> None:
     examples = {f"{PREFIX}SLACK_TOKEN_ACME"}
     for name in _SETTING.findall(page.read_text("utf-8")):
         if not name.endswith("_"):
-            assert name in {*known, *files, *examples}, f"{page.name}: {name}"
+            assert name in {*known, *files, *examples, *TESTS_ONLY}, f"{page.name}: {name}"
 
 
 def test_every_variable_is_read() -> None:
@@ -261,4 +264,25 @@ def test_the_first_port_is_as_the_pages_say() -> None:
 def test_every_event_that_is_named_is_emitted() -> None:
     text = (TOP / "docs/automations.md").read_text("utf-8")
     named_there = set(re.findall(r"riskloop\.incident\.([a-z]+)", text))
-    assert named_there == {change.value for change in Change}
+    # What people did to an issue or a message is answered there, and nowhere else.
+    assert named_there == {change.value for change in Change} - {Change.DISMISSED, Change.REOPENED}
+
+
+def test_every_proof_is_in_the_readme_with_a_command_that_runs_it() -> None:
+    text = (TOP / "README.md").read_text("utf-8")
+    _, _, table = text.partition("| what is done | what must come of it |")
+    commands = re.findall(r"\| `([^`]+)` \|$", table.partition("\n\n")[0], re.MULTILINE)
+    files = {word.removeprefix("ARGS=") for command in commands for word in command.split()}
+    files = {word for word in files if word.startswith("tests/")}
+    assert {file for file in files if not (TOP / file).exists()} == set()
+    assert {f"tests/proof/{path.name}" for path in (TOP / "tests/proof").glob("test_*.py")} <= files
+    for command in commands:
+        start, _, file = command.partition("tests/")
+        assert start in {"make soak ARGS=", ".venv/bin/pytest "}, command
+        if start.startswith("make soak"):
+            assert "pytest.mark.soak" in (TOP / "tests" / file).read_text("utf-8"), command
+
+
+def test_the_seed_that_the_pages_name_is_the_one_that_is_read() -> None:
+    (seed,) = TESTS_ONLY
+    assert f'"{seed}"' in (TOP / "tests/proof/seeding.py").read_text("utf-8")

@@ -12,8 +12,8 @@ from sqlalchemy import insert, text
 from riskloop.assessing import begin_mute, end_mute
 from riskloop.incidents import Concern
 from riskloop.mutes import Mute, Muting
-from riskloop.notifications import Route
-from riskloop.store import Store, circuits, history, postings, timeline
+from riskloop.notifications import Posting, Route
+from riskloop.store import Store, circuits, history, outbox, postings, timeline
 from riskloop.store.tables import observations
 from riskloop.story import Entry, What, circuit_says, letter_says, tell, waiting_says
 from riskloop.thresholds import Verdict
@@ -62,6 +62,15 @@ def mute(desk: Desk, muting: Muting) -> Mute:
     )
     begin_mute(desk.store, made, desk.occasion())
     return made
+
+
+def test_an_event_is_told_as_one_and_has_no_place_to_read_it(store: Store, tmp_path: Path) -> None:
+    desk = Desk(store, tmp_path, events=True)
+    desk.look(leaks=2)
+    claim = desk.claim()
+    with store.writing() as connection:
+        assert outbox.finish(connection, claim, Posting(reference="e1"), opening=claim.id, now=desk.clock())
+    assert "told as event e1" in whys(story(desk), What.DELIVERY)
 
 
 def test_a_breach_is_told_in_the_order_of_time_from_the_look_to_the_issue(desk: Desk) -> None:

@@ -92,7 +92,7 @@ class Facts:
         document: the file of the whole evidence, below the state directory; empty if the sections say it all.
         remedy: what can be done, a sentence each.
         run_url: the flow run that found it, empty if there was none.
-        mute: the acceptance or silence that covers the incident; None if it is spoken of.
+        mutes: the silence and the acceptance that cover the incident after it, the silence first.
         quiet: it is not told aloud: what stands in a channel is edited, and nothing new is opened or said.
     """
 
@@ -121,7 +121,7 @@ class Facts:
     remedy: tuple[str, ...] = ()
     actions: tuple[Action, ...] = ()
     run_url: str = ""
-    mute: Mute | None = None
+    mutes: tuple[Mute, ...] = ()
     quiet: bool = False
 
     @property

@@ -183,7 +183,7 @@ def _refusal(delivery: Delivery, others: Sequence[Delivery], *, is_open: bool) -
     if newer := next((one for one in reversed(later) if one.state == "done"), None):
         when = f" on {newer.ended_at:%d %B %Y %H:%M} UTC" if newer.ended_at else ""
         return (
-            f"what stands there is newer ('{newer.change}' was told{when}), so that this would be old news; "
+            f"something newer is done with there ('{newer.change}'{when}), so that this would be old news; "
             f"drop it with: {drop_it}"
         )
     if any(one.state == "sending" for one in later):

@@ -209,8 +209,8 @@ def _aloud(change: Changed, case: Case, owner: str | None) -> str:
         owner: whom its deliveries are for; None if there are none.
     """
     hush = change.hush
-    if hush.quiet and hush.mute is not None:
-        return f"nobody: {_until(hush.mute)}; what stands in a channel already is kept current"
+    if hush.quiet and hush.mutes:
+        return f"nobody: {_until(hush.mutes[0])}; what stands in a channel already is kept current"
     if owner is None:
         return "nobody: its owner has no place where to hear of it"
     if change.change is Change.UPDATED:
@@ -272,7 +272,8 @@ def _stands(delivery: Delivery, ahead: Delivery | None, circuit: Circuit | None,
         case "dead":
             return f"dead letter after {_attempts(delivery)}: {_one_line(delivery.last_error)}"
         case "sending" if delivery.lease_until is None or delivery.lease_until >= now:
-            return "being sent right now"
+            held = f"{ROUND} after {_moment(delivery.lease_until)}"
+            return f"being sent; if its worker has ended, {held} takes it up"
         case "sending":
             return f"its worker ended while it was sent: {ROUND} looks whether it arrived"
     if ahead is not None:
@@ -297,7 +298,7 @@ def _done(delivery: Delivery, there: Stands | None, *, silent: bool) -> str:
         return f"nobody: edited silently in {place}"
     if _was_closed(there, delivery.ended_at) and delivery.change in {Change.EASED, Change.REMINDED}:
         return f"nobody: edited silently in {place}, which a person had closed"
-    return f"told in {place}"
+    return f"told as event {place}" if delivery.channel == "events" else f"told in {place}"
 
 
 def _was_closed(there: Stands, at: datetime | None) -> bool:

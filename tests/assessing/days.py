@@ -12,7 +12,7 @@ from riskloop.assessing.muting import begin_mute, end_mute, follow_mutes
 from riskloop.assessing.reminding import remind
 from riskloop.incidents import Concern
 from riskloop.mutes import Mute, Muting
-from riskloop.notifications import Facts
+from riskloop.notifications import Facts, Links
 from riskloop.store import Store, history, mutes
 from riskloop.store.tables import deliveries, transitions
 from riskloop.thresholds import Verdict
@@ -35,7 +35,8 @@ class Days:
 
     def at(self) -> Occasion:
         self.runs += 1
-        return replace(occasion(f"run-{self.runs}", self.directory), now=self.clock())
+        links = Links(run=f"http://127.0.0.1:4210/runs/flow-run/{self.runs}")
+        return replace(occasion(f"run-{self.runs}", self.directory), now=self.clock(), links=links)
 
     def wait(self, days: float) -> None:
         self.clock.advance(days * 86_400)

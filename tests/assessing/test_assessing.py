@@ -159,7 +159,7 @@ def test_a_channel_added_while_an_incident_is_open_is_told_of_it(bench: Bench) -
     ]
     bench.reach = LIVE
     assert told(bench.look({"leaks": 2})) == []
-    assert bench.deliveries()[2:] == [("opened", "github", "acme/sdk"), ("opened", "slack", "C0123456789")]
+    assert bench.deliveries()[2:] == [("updated", "github", "acme/sdk"), ("updated", "slack", "C0123456789")]
     bench.look({"leaks": 2})
     assert len(bench.deliveries()) == 4
 

@@ -12,12 +12,11 @@ def test_an_acceptance_is_told_where_the_incident_is_with_who_until_when_and_why
     days.look(2)
     days.accept(days=30)
     opened, muted = days.told()
-    assert opened.mute is None
+    assert opened.mutes == ()
     assert muted.change == "muted"
     assert muted.aloud
     assert muted.reason == "accepted until 31 March 2026 02:20 UTC by Ada: known"
-    assert muted.mute is not None
-    assert muted.mute.who == "Ada"
+    assert [mute.who for mute in muted.mutes] == ["Ada"]
     assert days.places("muted") == ["github", "slack"]
 
 
@@ -28,6 +27,19 @@ def test_what_is_accepted_is_kept_current_and_told_of_only_when_it_worsens(days:
     days.look(30)
     days.look(3)
     assert days.changes() == ["opened", "muted", "(updated)", "worsened", "(eased)"]
+
+
+def test_what_is_told_by_the_clock_alone_names_the_run_that_found_it_and_not_the_one_that_tells(
+    days: Days,
+) -> None:
+    days.look(2)
+    days.accept(days=2)
+    for wait in (1, 1, 8):
+        days.wait(wait)
+        days.follow_up()
+    told = days.told()
+    assert [facts.change for facts in told] == ["opened", "muted", "ending", "unmuted", "reminded"]
+    assert {facts.run_url for facts in told} == {told[0].run_url}
 
 
 def test_beyond_what_was_accepted_the_owner_is_reminded_as_ever(days: Days) -> None:
@@ -64,7 +76,7 @@ def test_a_silence_hushes_everything_and_its_end_tells_the_state_as_it_is_then(d
     assert facts.aloud
     assert facts.severity is Verdict.CRITICAL
     assert [reading.value for reading in facts.readings] == [30, 0]
-    assert facts.mute is None
+    assert facts.mutes == ()
     assert facts.reason == (
         "no longer silenced: what Ada decided on 01 March 2026 is over (its time was over)"
     )
@@ -164,7 +176,7 @@ def test_a_later_decision_takes_the_place_of_the_earlier(days: Days, muting: Mut
     days.wait(10)
     days.follow_up()
     (facts,) = days.told()
-    assert (facts.change, facts.mute) == ("unmuted", None)
+    assert (facts.change, facts.mutes) == ("unmuted", ())
     days.wait(20)
     days.follow_up()
     assert days.changes() == ["reminded"]
@@ -174,15 +186,16 @@ def test_an_acceptance_and_a_silence_hold_side_by_side(days: Days) -> None:
     days.look(2)
     days.accept(days=30)
     days.silence(days=2)
+    both = days.told()[-1]
+    assert [mute.muting for mute in both.mutes] == [Muting.SILENCED, Muting.ACCEPTED]
     days.look(20)
     days.look(2)
-    assert days.changes() == ["opened", "muted", "muted", "(worsened)", "(eased)"]
+    assert days.changes() == ["(worsened)", "(eased)"]
     days.wait(2)
     days.follow_up()
     (facts,) = days.told()
     assert facts.change == "unmuted"
-    assert facts.mute is not None
-    assert facts.mute.muting is Muting.ACCEPTED
+    assert [mute.muting for mute in facts.mutes] == [Muting.ACCEPTED]
     days.look(3)
     assert days.changes() == ["(updated)"]
 
@@ -215,3 +228,11 @@ def test_what_is_over_holds_no_longer_though_nobody_has_followed_up(days: Days) 
     days.look(20)
     days.look(2)
     assert days.changes() == ["opened", "muted", "worsened", "eased"]
+
+
+def test_what_two_people_end_at_once_ends_once(days: Days) -> None:
+    days.look(2)
+    mute = days.silence(days=30)
+    days.end(mute)
+    days.end(mute)
+    assert days.changes() == ["opened", "muted", "unmuted"]

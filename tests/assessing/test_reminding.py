@@ -1,9 +1,13 @@
 """An open incident that has been silent for too long is told of again, by our own clock."""
 
+from dataclasses import replace
+
 import pytest
 
-from riskloop.assessing import retire
-from tests.assessing.days import Days
+from riskloop.assessing import assess, retire
+from tests.assessing.days import TOY, Days
+from tests.store.shelf import seen
+from tests.toys import LEAD, MITIGATION
 
 
 @pytest.mark.parametrize(("leaks", "every"), [(20, 24), (2, 7 * 24)], ids=["critical", "warning"])
@@ -90,3 +94,25 @@ def test_what_is_resolved_or_gone_is_not_reminded_of(days: Days) -> None:
     retire(days.store, set(), days.at())
     days.wait(30)
     assert days.follow_up() == 0
+
+
+def test_a_clock_that_was_ahead_does_not_keep_reminders_away(days: Days) -> None:
+    days.wait(400)
+    days.look(20)
+    days.wait(-400)
+    assert days.follow_up() == 1
+    assert days.follow_up() == 0
+    days.wait(1)
+    assert days.follow_up() == 1
+
+
+def test_nobody_is_reminded_where_the_owner_is_no_longer_heard(days: Days) -> None:
+    days.look(2)
+    owner = replace(LEAD, channel=None)
+    elsewhere = replace(MITIGATION, id=TOY, risk=replace(MITIGATION.risk, owners=(owner,)))
+    assess(days.store, [(elsewhere, seen(elsewhere, {"leaks": 20, "spills": 0}))], days.at())
+    days.wait(1)
+    assert days.follow_up() == 1
+    assert days.places("reminded") == ["github"], "the channel may be somebody else's by now"
+    retire(days.store, set(), days.at())
+    assert days.places("resolved") == ["github", "slack"]

@@ -215,9 +215,9 @@ def test_an_acceptance_or_a_silence_is_a_label_for_as_long_as_it_holds(
     rig: Rig, github: GitHub, repository: str, posting: Posting, muting: Muting
 ) -> None:
     held = mute(muting)
-    send(github, parcel(repository, "d2", Change.MUTED, posting=posting, mute=held))
+    send(github, parcel(repository, "d2", Change.MUTED, posting=posting, mutes=(held,)))
     assert str(muting) in {label["name"] for label in rig.issues(repository)[0]["labels"]}
-    send(github, parcel(repository, "d3", Change.UPDATED, posting=posting, mute=held, quiet=True))
+    send(github, parcel(repository, "d3", Change.UPDATED, posting=posting, mutes=(held,), quiet=True))
     assert str(muting) in {label["name"] for label in rig.issues(repository)[0]["labels"]}
     send(github, parcel(repository, "d4", Change.UNMUTED, posting=posting))
     assert str(muting) not in {label["name"] for label in rig.issues(repository)[0]["labels"]}

@@ -1,8 +1,10 @@
 """A token that is refused stops its own realm, burns no delivery, and is noticed when it works again."""
 
+import re
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import event
 
 from riskloop.delivery import MAXIMUM_ATTEMPTS
 from riskloop.store import circuits, letters
@@ -67,3 +69,40 @@ def test_a_network_that_is_down_does_not_change_what_is_said_of_the_token(servic
     service.rig.github.fail("502", method="GET", times=9)
     assert service.deliver() == []
     assert opened(service) == before
+
+
+def test_a_try_noted_by_a_clock_that_was_ahead_does_not_keep_a_circuit_open(service: Service) -> None:
+    service.look(leaks=2)
+    service.deliver(token="wrong")
+    service.clock.advance(-timedelta(days=2).total_seconds())
+    assert service.deliver() == ["github opened done"]
+
+
+def test_what_may_still_arrive_takes_its_time_though_its_circuit_closes(service: Service) -> None:
+    service.look(leaks=2)
+    service.rig.github.fail("502", path=r"/repos/[^/]+/[^/]+/issues")
+    assert service.deliver() == ["github opened pending", "slack opened done"]
+    with service.store.writing() as connection:
+        circuits.open_circuit(connection, "github", reason="refused", now=service.clock())
+    service.clock.advance(60)
+    assert service.deliver() == []
+    assert opened(service) == {}
+    service.clock.advance(30)
+    assert service.deliver() == ["github opened done"]
+
+
+def test_a_circuit_is_taken_before_what_waits_behind_it_whether_it_opens_or_closes(service: Service) -> None:
+    taken: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if found := re.match("(?:INSERT INTO|DELETE FROM|UPDATE) (circuits|deliveries)", statement):
+            taken.append(found[1])
+
+    event.listen(service.store.engine, "before_cursor_execute", note)
+    service.look(leaks=2)
+    service.deliver(token="wrong")
+    assert taken[taken.index("circuits") + 1] == "deliveries", "in another order two workers wait in a ring"
+    taken.clear()
+    service.clock.advance(60)
+    service.deliver()
+    assert taken[:2] == ["circuits", "deliveries"]

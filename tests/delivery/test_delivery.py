@@ -137,7 +137,9 @@ def test_a_worker_that_died_while_sending_is_followed_by_one_that_looks_first(se
 
 
 @pytest.mark.parametrize("hours", [-30, -900, 900])
-def test_a_clock_that_jumps_by_more_than_a_day_holds_up_nothing_and_doubles_nothing(service: Service, hours: int) -> None:
+def test_a_clock_that_jumps_by_more_than_a_day_holds_up_nothing_and_doubles_nothing(
+    service: Service, hours: int
+) -> None:
     service.rig.github.fail("502", path=ISSUES, after_commit=True)
     service.look(leaks=2)
     assert service.deliver() == ["github opened pending", "slack opened done"]

@@ -174,6 +174,11 @@ class Emulator:
         raise RuntimeError(f"the emulator did not start: {''.join(said)}")
 
 
+def aliases(token: str) -> list[str]:
+    """List every name that a token has."""
+    return [token, *(f"{token}-{number}" for number in range(ALIASES))]
+
+
 def seed(github_url: str, slack_url: str, tokens: Tokens) -> Mapping[str, object]:
     """Describe who and what there is at the start: us, a stranger, an organisation, a workspace."""
     people = [{"login": who, "name": who, "email": f"{who}@example.com"} for who in (US, STRANGER)]
@@ -181,7 +186,7 @@ def seed(github_url: str, slack_url: str, tokens: Tokens) -> Mapping[str, object
         "tokens": {
             alias: {"login": who, "scopes": ["repo", "user"]}
             for who, token in ((US, tokens.github), (STRANGER, tokens.strangers_github))
-            for alias in (token, *(f"{token}-{number}" for number in range(ALIASES)))
+            for alias in aliases(token)
         },
         "github": {
             "baseUrl": github_url,
@@ -200,8 +205,9 @@ def seed(github_url: str, slack_url: str, tokens: Tokens) -> Mapping[str, object
             "team": {"name": "Acme", "domain": "acme"},
             "users": [{"name": who, "email": f"{who}@example.com"} for who in (US, STRANGER)],
             "tokens": [
-                {"token": tokens.slack, "user": US},
-                {"token": tokens.strangers_slack, "user": STRANGER},
+                {"token": alias, "user": who}
+                for who, token in ((US, tokens.slack), (STRANGER, tokens.strangers_slack))
+                for alias in aliases(token)
             ],
         },
     }

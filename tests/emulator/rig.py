@@ -151,6 +151,11 @@ class Rig:
         self.ask_github("PATCH", f"/repos/{repository}", {"archived": True})
         self.github.people.archive(repository)
 
+    def unarchive(self, repository: str) -> None:
+        """Have a repository be written again."""
+        self.ask_github("PATCH", f"/repos/{repository}", {"archived": False})
+        self.github.people.unarchive(repository)
+
     def switch_off_issues(self, repository: str) -> None:
         """Switch issues off in a repository: none can be read or written."""
         self.ask_github("PATCH", f"/repos/{repository}", {"has_issues": False})
@@ -200,7 +205,7 @@ class Rig:
     def ask_slack(self, method: str, sent: dict[str, Any], *, token: str = "") -> Any:
         """Ask the emulator itself, with our token or another: not recorded, not refused, never failing."""
         url = f"http://127.0.0.1:{self.slack.upstream}/api/{method}"
-        return _ask(url, "POST", sent, token or self.tokens.slack)
+        return _ask(url, "POST", sent, self.slack.alias(token or self.tokens.slack))
 
     def _token_of(self, written: dict[str, Any]) -> str:
         is_strangers = written["user"]["login"] == STRANGER

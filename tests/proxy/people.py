@@ -63,6 +63,11 @@ class People:
         with self._lock:
             self._archived.add(repository.lower())
 
+    def unarchive(self, repository: str) -> None:
+        """Have a repository be written again."""
+        with self._lock:
+            self._archived.discard(repository.lower())
+
     def switch_off_issues(self, repository: str) -> None:
         """Have a repository have no issues."""
         with self._lock:

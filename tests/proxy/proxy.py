@@ -262,7 +262,7 @@ class FaultProxy:
         connection = http.client.HTTPConnection("127.0.0.1", self.upstream, timeout=HELD)
         try:
             passed = {name: value for name, value in headers.items() if name not in HOP}
-            if self.service == "github" and "authorization" in passed:
+            if "authorization" in passed:
                 passed["authorization"] = f"Bearer {self.alias(_token(headers))}"
             connection.request(method, target, body=raw or None, headers=passed)
             response = connection.getresponse()

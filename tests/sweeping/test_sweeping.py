@@ -394,3 +394,24 @@ def test_a_token_that_is_refused_ends_the_sweep_of_its_places_only(service: Swep
     assert [sentence.partition(" ")[0] for sentence in said] == ["github", "slack"]
     assert "does not accept the token" in said[0]
     assert len(service.open_messages()) == 1
+
+
+def test_a_message_that_was_posted_before_its_issue_links_to_it_after_the_sweep(
+    service: SweptService,
+) -> None:
+    service.rig.github.fail("502", path=r"/repos/[^/]+/[^/]+/issues", times=1)
+    service.look(leaks=2)
+    assert service.deliver() == ["github opened pending", "slack opened done"]
+    service.clock.advance(90)
+    assert service.deliver() == ["github opened done"]
+    (message,) = service.rig.messages(service.channel)
+    assert "/issues/" not in str(message["blocks"])
+    reason = service.incident().reason
+    assert service.sweep() == (f"{service.mitigation.id}: its message links to its issue now",)
+    assert service.deliver() == ["slack updated done"]
+    (message,) = service.rig.messages(service.channel)
+    assert service.issue()["html_url"] in str(message["blocks"])
+    assert reason in str(message["blocks"])
+    assert service.threads() == [0], "nobody is called for it"
+    assert service.sweep() == ()
+    assert service.deliver() == []

@@ -13,7 +13,7 @@ from riskloop.notifications import Action
 from riskloop.risks import Owner
 from riskloop.thresholds import Verdict
 from riskloop.wording import github
-from tests.channels.parcels import OPENED_AT, facts, marker, mute
+from tests.channels.parcels import facts, marker, mute
 
 MARKDOWN = MarkdownIt("gfm-like", {"linkify": False})
 
@@ -100,45 +100,56 @@ def test_the_title_of_many_at_once_says_how_many_and_whose() -> None:
 
 
 def test_a_comment_on_an_acceptance_says_who_until_when_and_what_is_told_all_the_same() -> None:
-    begun = facts(Change.MUTED, mute=mute(), reason="accepted until 20 December by Jo Doe: a rewrite")
+    begun = facts(Change.MUTED, mutes=(mute(),), reason="accepted until 20 December by Jo Doe: a rewrite")
     text = github.comment(begun, marker=marker("d2"))
     assert "**Quiet for a while.** Accepted until 20 December by Jo Doe: a rewrite." in text
     assert "Until then it is not told of, unless it gets worse." in text
-    silent = github.comment(facts(Change.MUTED, mute=mute(Muting.SILENCED)), marker=marker("d2"))
+    silent = github.comment(facts(Change.MUTED, mutes=(mute(Muting.SILENCED),)), marker=marker("d2"))
     assert "whatever happens to it" in silent
     over = github.comment(facts(Change.UNMUTED, reason="no longer accepted: its time is over"), marker="m")
     assert "**Told of again.** No longer accepted: its time is over." in over
-    ending = github.comment(facts(Change.ENDING, mute=mute(), reason="accepted for 1 more day"), marker="m")
+    ending = github.comment(
+        facts(Change.ENDING, mutes=(mute(),), reason="accepted for 1 more day"), marker="m"
+    )
     assert "**Soon told of again.** Accepted for 1 more day." in ending
     assert "riskloop adopt stale-fixtures.fixture_drift" in ending
 
 
 def test_a_body_shows_what_is_accepted_for_as_long_as_it_holds() -> None:
     shown = "**Accepted until 20 December 2025, 02:20 UTC** by Jo Doe (the name as given): the generator is"
-    assert shown in github.body(facts(mute=mute()), marker="m")
-    for over in (
-        facts(Change.UNMUTED, mute=mute()),
-        facts(Change.RESOLVED, mute=mute()),
-        facts(mute=mute(ended_at=OPENED_AT)),
-    ):
+    assert shown in github.body(facts(mutes=(mute(),)), marker="m")
+    for over in (facts(Change.UNMUTED), facts(Change.RESOLVED, mutes=(mute(),))):
         assert "Accepted until" not in github.body(over, marker="m")
         assert "accepted" not in github.labels(over)
-    assert "accepted" in github.labels(facts(mute=mute()))
-    assert "silenced" in github.labels(facts(mute=mute(Muting.SILENCED)))
+    assert "accepted" in github.labels(facts(mutes=(mute(),)))
+
+
+def test_a_silence_beside_an_acceptance_hides_neither_and_its_end_does_not_end_the_other() -> None:
+    both = facts(Change.MUTED, mutes=(mute(Muting.SILENCED), mute()))
+    for text in (github.body(both, marker="m"), github.comment(both, marker="m")):
+        silenced, accepted = text.index("**Silenced until"), text.index("**Accepted until")
+        assert silenced < text.index("whatever happens to it") < accepted < text.index("unless it gets worse")
+    assert {"accepted", "silenced"} <= set(github.labels(both))
+    remaining = facts(Change.UNMUTED, reason="no longer silenced: its time was over", mutes=(mute(),))
+    text = github.comment(remaining, marker="m")
+    assert "**Still quiet.** No longer silenced: its time was over." in text
+    assert "**Accepted until" in text
+    assert "**Accepted until" in github.body(remaining, marker="m")
+    assert "accepted" in github.labels(remaining)
 
 
 def test_a_comment_on_an_issue_that_was_closed_says_what_follows_and_offers_what_can_be_done() -> None:
     accept = Action(
-        says="accept it until a date", url="https://riskloop.example/x", command="riskloop accept"
+        says="Accept it until a date", url="https://riskloop.example/x", command="riskloop accept"
     )
     text = github.comment(facts(Change.DISMISSED, actions=(accept,)), marker=marker("d2"))
     hours = f"{GRACE // timedelta(hours=1)} hours"
     assert f"left closed for {hours}, unless it gets worse" in text
-    assert "- [accept it until a date](<https://riskloop.example/x>): `riskloop accept`" in text
+    assert "- [Accept it until a date](<https://riskloop.example/x>): `riskloop accept`" in text
 
 
 def test_only_our_own_labels_are_taken_away() -> None:
-    made = facts(mute=mute())
+    made = facts(mutes=(mute(Muting.SILENCED), mute()))
     assert all(github.is_label(name) for name in github.labels(made))
     assert not github.is_label("triage")
 
@@ -196,7 +207,7 @@ def test_hostile_text_in_every_place_mentions_links_and_hides_nothing() -> None:
         document=HOSTILE,
         actions=(),
         run_url="",
-        mute=mute(who=HOSTILE, why=HOSTILE),
+        mutes=(mute(who=HOSTILE, why=HOSTILE),),
     )
     for text in (github.body(made, marker="m"), github.comment(made, marker="m"), github.title(made)):
         assert text.count("<!--") <= 1

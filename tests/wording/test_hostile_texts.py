@@ -69,7 +69,7 @@ FIELDS: dict[str, Callable[[str], dict[str, Any]]] = {
     "an action's words": lambda text: {"actions": (Action(says=text),)},
     "an action's command": lambda text: {"actions": (Action(says="adopt", command=text),)},
     "an action's address": lambda text: {"actions": (Action(says="adopt", url=text),)},
-    "who muted it, and why": lambda text: {"mute": mute(text)},
+    "who muted it, and why": lambda text: {"mutes": (mute(text),)},
     "the run's address": lambda text: {"run_url": text},
 }
 CHANGES = (Change.OPENED, Change.WORSENED, Change.REMINDED, Change.RESOLVED)
@@ -91,7 +91,7 @@ def everywhere(text: str, change: Change = Change.OPENED) -> Facts:
         summary=text,
         sections=(Section(title=text, body=text, language=text), Section(title=text, body=text)),
         document=text,
-        mute=mute(text),
+        mutes=(mute(text),),
         actions=(Action(says=text, url=text, command=text),),
         run_url=text,
     )

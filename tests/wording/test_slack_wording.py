@@ -107,7 +107,7 @@ def test_hostile_and_huge_text_stays_within_slacks_limits_and_mentions_nobody(
         sections=tuple(Section(title=hostile, body=hostile) for _ in range(100)),
         owners=tuple(Owner(name=hostile) for _ in range(100)),
         run_url=f"https://x/{hostile}",
-        mute=replace(MUTE, who=hostile, why=hostile),
+        mutes=(replace(MUTE, who=hostile, why=hostile),),
         concern=concern,
     )
     for message in (
@@ -130,22 +130,35 @@ def test_nobody_elses_text_is_turned_into_links() -> None:
 def test_an_acceptance_is_shown_with_its_end_by_whom_and_why_as_long_as_it_holds() -> None:
     says = "*Accepted until 27 November 2025, 02:20 UTC* by Ada: the upstream release is late.\n"
     for change in (Change.MUTED, Change.UPDATED, Change.ENDING):
-        said = texts(slack.message(facts(change, mute=MUTE)))
+        said = texts(slack.message(facts(change, mutes=(MUTE,))))
         assert f"{says}Until then it is not told of, unless it gets worse." in said
-    assert "Accepted" not in texts(slack.message(facts(Change.RESOLVED, mute=MUTE)))
+    assert "Accepted" not in texts(slack.message(facts(Change.RESOLVED, mutes=(MUTE,))))
     assert "Accepted" not in texts(slack.message(facts()))
     silenced = replace(MUTE, muting=Muting.SILENCED, concern=None)
-    said = texts(slack.message(facts(mute=silenced)))
+    said = texts(slack.message(facts(mutes=(silenced,))))
     assert "*Silenced until" in said
     assert "whatever happens to it" in said
 
 
 def test_what_began_an_acceptance_is_said_once_in_the_message_and_in_the_reply() -> None:
     reason = "accepted until 27 November 2025 02:20 UTC by Ada: the upstream release is late."
-    made = facts(Change.MUTED, mute=MUTE, reason=reason)
+    made = facts(Change.MUTED, mutes=(MUTE,), reason=reason)
     assert texts(slack.message(made)).count("the upstream release is late") == 1
     assert slack.reply(made).text.endswith(f"*Not told of for a while*: {reason.rstrip('.')}")
     assert "<@U024BE7LH>" not in texts(slack.reply(made))
+
+
+def test_a_silence_beside_an_acceptance_hides_neither_and_its_end_does_not_end_the_other() -> None:
+    both = facts(Change.MUTED, mutes=(replace(MUTE, muting=Muting.SILENCED, concern=None), MUTE))
+    for said in (texts(slack.message(both)), texts(slack.reply(both))):
+        assert (
+            said.index("*Silenced until")
+            < said.index("whatever happens to it")
+            < said.index("*Accepted until")
+        )
+    reply = slack.reply(facts(Change.UNMUTED, mutes=(MUTE,), reason="no longer silenced"))
+    assert reply.text.endswith("*Still not told of*: no longer silenced")
+    assert "*Accepted until" in texts(reply)
 
 
 @pytest.mark.parametrize("change", [Change.ENDING, Change.UNMUTED, Change.REOPENED])

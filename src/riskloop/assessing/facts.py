@@ -8,7 +8,7 @@ from typing import Any
 
 from riskloop.incidents import Change, Concern, Incident, Transition
 from riskloop.measurements import Look, Section
-from riskloop.mutes import Mute
+from riskloop.mutes import Mute, Muting
 from riskloop.notifications import Action, Facts, Links, Reach
 from riskloop.risks import Mitigation, Owner
 from riskloop.thresholds import Assessment, Verdict
@@ -91,10 +91,13 @@ def facts_of_look(
 
 
 def under_mutes(facts: Facts, mutes: Sequence[Mute]) -> Facts:
-    """Add to the facts which acceptance or silence covers the incident, and whether it hushes the change."""
-    covering = [mute for mute in mutes if mute.covers(facts.concern)]
-    hushing = [mute for mute in covering if mute.hushes(facts.concern, facts.change, facts.severity)]
-    return replace(facts, mute=next(iter([*hushing, *covering]), None), quiet=bool(hushing))
+    """Add to the facts what covers the incident, a silence first, and whether it hushes the change."""
+    covering = sorted(
+        (mute for mute in mutes if mute.covers(facts.concern)),
+        key=lambda mute: mute.muting is Muting.ACCEPTED,
+    )
+    quiet = any(mute.hushes(facts.concern, facts.change, facts.severity) for mute in covering)
+    return replace(facts, mutes=tuple(covering), quiet=quiet)
 
 
 def facts_of_service(told: Told, owner: Owner, occasion: Occasion, *, problem: str, remedy: str) -> Facts:
@@ -127,8 +130,8 @@ def facts_again(told: Told, last: Facts, occasion: Occasion) -> Facts:
         previous=told.before.severity if told.before else Verdict.OK,
         reason=told.transition.reason,
         at=occasion.now,
-        run_url=occasion.links.run or last.run_url,
-        mute=None,
+        run_url=last.run_url or occasion.links.run,
+        mutes=(),
         quiet=False,
     )
 
@@ -165,7 +168,7 @@ def _actions(mitigation: Mitigation, links: Links) -> tuple[Action, ...]:
 
 def _accepting(incident: Incident, links: Links) -> Action:
     return Action(
-        says="accept it until a date",
+        says="Accept it until a date",
         url=links.form("accept_incident", {"incident": incident.id}),
-        command=f"riskloop accept {incident.id} --until 30d --who NAME --why REASON",
+        command=f'riskloop accept {incident.id} --until 30d --who "your name" --why "why it may stand"',
     )

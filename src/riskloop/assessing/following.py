@@ -10,8 +10,8 @@ from riskloop.assessing.facts import Occasion, Told, facts_again, facts_of_look,
 from riskloop.incidents import BLIND_AFTER, Change, Concern, Incident, Streaks, Transition, next_transition
 from riskloop.measurements import Look
 from riskloop.mutes import Mute
-from riskloop.notifications import Facts, Route, routes
-from riskloop.risks import Mitigation
+from riskloop.notifications import Facts, Route, belongs, routes
+from riskloop.risks import Mitigation, Owner
 from riskloop.store import history, outbox
 from riskloop.thresholds import Assessment, Verdict
 
@@ -51,7 +51,7 @@ def follow(connection: Connection, case: Case) -> tuple[tuple[Incident, Transiti
         known = case.addressed[incident.id] if incident else ()
         moved = incident is not None and _has_moved(known, heard)
         if incident and moved and _stands(concern, case.assessment):
-            reason = f"it is with {owners[0].name} now, and goes on there"
+            reason = f"it goes on elsewhere, where {owners[0].name} is told of it now"
             changes.append(close(connection, incident, reason, occasion, sorted(known)))
             incident = None
         transition = next_transition(
@@ -70,7 +70,7 @@ def follow(connection: Connection, case: Case) -> tuple[tuple[Incident, Transiti
             places = sorted(known) if transition.change is Change.RESOLVED else heard
             changes.append(_change(connection, incident, transition, case, concern=concern, places=places))
         elif incident and not moved:
-            _address(connection, incident, [route for route in heard if route not in known], occasion)
+            _address(connection, incident, [route for route in heard if route not in known], case)
     return tuple(changes)
 
 
@@ -95,11 +95,22 @@ def retell(
     places: Sequence[Route],
     *,
     mutes: Sequence[Mute] = (),
+    owners: tuple[Owner, ...] = (),
 ) -> tuple[Incident, Transition]:
-    """Tell of an incident that no look has changed, with the facts that were told last."""
+    """Tell of an incident that no look has changed, with the facts that were told last.
+
+    Args:
+        places: only its end is told in those of them where its owner is no longer heard.
+        owners: as the register names them now; as they were told last if empty.
+    """
     told = Told(before=incident, incident=incident, transition=transition)
-    _, last = history.last_transition(connection, incident.id)
-    record(connection, told, under_mutes(facts_again(told, last, occasion), mutes), places)
+    last = history.last_facts(connection, incident.id)
+    facts = under_mutes(facts_again(told, replace(last, owners=owners or last.owners), occasion), mutes)
+    if transition.change is Change.UPDATED:
+        facts = replace(facts, reason=incident.reason)  # What it tells of is still what it was.
+    if transition.change is not Change.RESOLVED:
+        places = [route for route in places if belongs(facts, route)]
+    record(connection, told, facts, places)
     return incident, transition
 
 
@@ -214,13 +225,17 @@ def _fingerprint(look: Look) -> str:
     return look.observation.evidence.fingerprint if look.observation else ""
 
 
-def _address(
-    connection: Connection, incident: Incident, missing: Sequence[Route], occasion: Occasion
-) -> None:
-    """Tell of an open incident where a channel was added since it opened."""
+def _address(connection: Connection, incident: Incident, missing: Sequence[Route], case: Case) -> None:
+    """Tell of an open incident where a channel was added since it opened, and nowhere else."""
     if missing:
-        number, facts = history.last_transition(connection, incident.id)
-        outbox.add_deliveries(connection, transition=number, facts=facts, places=missing, now=occasion.now)
+        transition = Transition(
+            change=Change.UPDATED,
+            severity=incident.severity,
+            reason=f"told on {', '.join(route.channel for route in missing)} as well from now on",
+            breaches=incident.breaches,
+        )
+        owners = case.mitigation.risk.owners
+        retell(connection, incident, transition, case.occasion, missing, mutes=case.mutes, owners=owners)
 
 
 def _stands(concern: Concern, assessment: Assessment) -> bool:

@@ -22,10 +22,11 @@ def begin_mute(store: Store, mute: Mute, occasion: Occasion) -> tuple[Incident, 
 
 
 def end_mute(store: Store, mute: Mute, how: str, occasion: Occasion) -> tuple[Incident, ...]:
-    """End one before its time, and let the incidents it covered speak again."""
+    """End one before its time, and let the incidents it covered speak again; nothing if it is over by now."""
     with store.writing() as connection:
         observations.lock_every_mitigation(connection)
-        mutes.end(connection, mute, how=how, now=occasion.now)
+        if not mutes.end(connection, mute, how=how, now=occasion.now):
+            return ()
         return tuple(_tell(connection, mute, Change.UNMUTED, _over(mute, how), occasion))
 
 

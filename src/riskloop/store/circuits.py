@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, case, delete, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from riskloop.redaction import redacted
 from riskloop.store.tables import circuits, deliveries
+
+_AT_ONCE = 1_000
+"""Rows in one statement: a database takes only so many parameters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,25 +51,32 @@ def open_circuit(connection: Connection, realm: str, *, reason: str, now: dateti
 
 
 def close_circuit(connection: Connection, realm: str, *, now: datetime) -> None:
-    """Close a circuit; the time it was open is not held against the deliveries that waited behind it."""
+    """Close a circuit; the time it was open is not held against the deliveries that waited behind it.
+
+    They need not wait any longer, but for one that may still arrive.
+    """
     opened_at = connection.execute(
         delete(circuits).where(circuits.c.realm == realm).returning(circuits.c.opened_at)
     ).scalar()
     if opened_at is None:
         return
-    held = (now - opened_at).total_seconds()
-    connection.execute(
-        update(deliveries)
-        .where(
-            in_realm(realm),
-            deliveries.c.state.in_(("pending", "sending")),
-            deliveries.c.first_attempt_at.is_not(None),
-        )
-        .values(
-            held_seconds=deliveries.c.held_seconds + held,
-            not_before=None,
-        )
+    # One that was opened in the future was opened by a clock that was wrong.
+    held = max((now - opened_at).total_seconds(), 0.0)
+    row = deliveries.c
+    waiting = select(row.number).where(
+        in_realm(realm), row.state.in_(("pending", "sending")), row.first_attempt_at.is_not(None)
     )
+    # Locked in one order, as whoever takes several in hand does, so that PostgreSQL's never wait in a ring.
+    numbers = connection.execute(waiting.order_by(row.number).with_for_update()).scalars().all()
+    for start in range(0, len(numbers), _AT_ONCE):
+        connection.execute(
+            update(deliveries)
+            .where(row.number.in_(numbers[start : start + _AT_ONCE]))
+            .values(
+                held_seconds=row.held_seconds + held,
+                not_before=case((row.uncertain_since.is_(None), None), else_=row.not_before),
+            )
+        )
 
 
 def in_realm(realm: str) -> ColumnElement[bool]:

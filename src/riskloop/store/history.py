@@ -165,15 +165,12 @@ def add_transition(
     return number
 
 
-def last_transition(connection: Connection, incident: str) -> tuple[int, Facts]:
-    """Read the newest transition of an incident: its number and its facts."""
-    row = connection.execute(
-        select(transitions.c.number, transitions.c.facts)
-        .where(transitions.c.incident == incident)
-        .order_by(transitions.c.number.desc())
-        .limit(1),
-    ).one()
-    return row.number, _facts.validate_json(row.facts)
+def last_facts(connection: Connection, incident: str) -> Facts:
+    """Read the facts of an incident's newest transition."""
+    told = select(transitions.c.facts).where(transitions.c.incident == incident)
+    return _facts.validate_json(
+        connection.execute(told.order_by(transitions.c.number.desc()).limit(1)).scalar_one()
+    )
 
 
 def last_fingerprint(connection: Connection, mitigation: str) -> str | None:

@@ -28,7 +28,7 @@ class Delivery:
         owner: the name of the owner it is for.
         first_attempt_at: None if it was never tried, or was put back as if it never had been.
         not_before: when it is tried again; None if as soon as its turn comes.
-        uncertain_since: when an attempt began of which it is not known whether it arrived.
+        uncertain_since: since when it is not known of an attempt whether it arrived; None if of none.
         lease_until: until when it belongs to the worker that sends it now.
         ended_at: when it arrived, or was given up.
         last_error: why the last attempt failed, with the remedy; empty if none did.

@@ -34,13 +34,14 @@ def add(connection: Connection, mute: Mute) -> None:
     )
 
 
-def end(connection: Connection, mute: Mute, *, how: str, now: datetime) -> None:
-    """Note that one ended, and how: by its time, or by whom and why."""
-    connection.execute(
+def end(connection: Connection, mute: Mute, *, how: str, now: datetime) -> bool:
+    """Note that one ended, and how: by its time, or by whom and why; False if it had ended already."""
+    result = connection.execute(
         update(mutes)
         .where(mutes.c.id == mute.id, mutes.c.ended_at.is_(None))
         .values(ended_at=now, ended=storable(how))
     )
+    return result.rowcount == 1
 
 
 def announced(connection: Connection, mute: Mute, *, count: int) -> None:

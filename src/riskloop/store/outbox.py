@@ -9,6 +9,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     and_,
+    bindparam,
     exists,
     false,
     func,
@@ -44,7 +45,7 @@ class Claim:
 
     Args:
         owner: the name of the owner it is for.
-        uncertain_since: when an earlier attempt with unknown outcome began; None if there was none.
+        uncertain_since: since when the outcome of an earlier attempt is unknown; None if none is.
         expires_at: when it becomes a dead letter, if it is not delivered before.
     """
 
@@ -163,6 +164,10 @@ def queue(
     )
     query = select(deliveries.c.id, deliveries.c.urgency, deliveries.c.number, turn)
     waiting = query.where(
+        # Written out, as the index of the unfinished has them: only so does SQLite use it.
+        deliveries.c.state.in_(
+            bindparam("unfinished", ["pending", "sending"], expanding=True, literal_execute=True)
+        ),
         deliveries.c.channel.in_(sorted(channels)),
         _ready(now),
         ~_follows_another(),
@@ -262,7 +267,7 @@ def bury(
     """Make a delivery a dead letter; False if another worker holds it by now.
 
     Args:
-        uncertain_since: when an attempt began of which it was never found out whether it arrived.
+        uncertain_since: since when it is not known whether it has arrived; None if it surely has not.
     """
     return _end(connection, claim, state="dead", error=error, now=now, uncertain_since=uncertain_since)
 
@@ -304,9 +309,11 @@ def put_back(
 
     Args:
         not_before: None if it may go out again at once.
-        uncertain_since: when the attempt of unknown outcome began; None if it surely did not arrive.
-        counts: whether this was an attempt; waiting for the settle time or for the budget is none.
+        uncertain_since: since when it is not known whether it has arrived; None if it surely has not.
+        counts: whether this was an attempt; waiting for the settle time or for the budget is none. The
+            lifetime begins with the first that was.
     """
+    began = {"first_attempt_at": None} if not counts and claim.attempts == 1 else {}
     result = connection.execute(
         update(deliveries)
         .where(_held(claim))
@@ -318,6 +325,7 @@ def put_back(
             uncertain_since=uncertain_since,
             lease_owner=None,
             lease_until=None,
+            **began,
         ),
     )
     return result.rowcount == 1

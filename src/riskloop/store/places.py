@@ -105,6 +105,34 @@ def here(connection: Connection, route: Route, named: Collection[str]) -> dict[s
     return found
 
 
+def without_link(connection: Connection, route: Route, *, now: datetime) -> tuple[Incident, ...]:
+    """List the open incidents whose GitHub issue is younger than all that was said of them in a place.
+
+    Not those of which something is on its way there, nor an issue from a clock that was wrong.
+    """
+    issue, said, row = postings.alias("issue"), postings.alias("said"), deliveries.c
+    unfinished = func.sum(case((row.state.in_(("pending", "sending")), 1), else_=0))
+    query = (
+        select(row.incident)
+        .where(row.channel == route.channel, row.target == route.target)
+        .group_by(row.incident, issue.c.at)
+        .having(unfinished == 0, func.max(row.ended_at) < issue.c.at)
+        .join(issue, and_(issue.c.incident == row.incident, issue.c.channel == "github"))
+        .join(
+            said,
+            and_(
+                said.c.incident == row.incident,
+                said.c.channel == route.channel,
+                said.c.target == route.target,
+            ),
+        )
+        .where(said.c.state == "open", issue.c.at <= now)
+    )
+    found = frozenset(connection.execute(query).scalars())
+    is_open = history.list_incidents(connection, resolved=False, limit=_ALL) if found else ()
+    return tuple(one for one in is_open if one.id in found)
+
+
 def in_use(connection: Connection, *, since: datetime) -> frozenset[Route]:
     """List the places where incidents were sent to that are open, or were resolved since a moment."""
     query = (

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, case, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -55,11 +55,13 @@ def keep_posting(
         opening: the delivery that opened the posting.
     """
     insert_new = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
+    # Written again it is as old as it was; another one is new.
+    at = case((postings.c.reference == posting.reference, postings.c.at), else_=now)
     said = {"reference": posting.reference, "url": posting.url, "opening_delivery": opening}
     connection.execute(
         insert_new(postings)
         .values(incident=incident, channel=route.channel, target=route.target, at=now, **said)
-        .on_conflict_do_update(index_elements=["incident", "channel", "target"], set_=said)
+        .on_conflict_do_update(index_elements=["incident", "channel", "target"], set_=said | {"at": at})
     )
 
 

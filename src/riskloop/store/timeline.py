@@ -65,7 +65,7 @@ class Hush:
     """What a transition's facts say of why it is not told aloud."""
 
     quiet: bool = False
-    mute: Mute | None = None
+    mutes: tuple[Mute, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,8 @@ from riskloop.errors import GaveUp, Gone
 from riskloop.identity import Identity
 from riskloop.incidents import Change, Concern, Incident, Transition
 from riskloop.mutes import Mute
-from riskloop.notifications import Route
-from riskloop.store import Store, chores, mutes, observations, places, postings
+from riskloop.notifications import Route, belongs
+from riskloop.store import Store, chores, history, mutes, observations, places, postings
 from riskloop.store.places import Here
 from riskloop.sweeping.planning import Extra, Plan, plan
 from riskloop.sweeping.subjects import CLOCKS_DIFFER, Subject
@@ -26,7 +26,8 @@ AT_ONCE = 40
 """Postings looked at one by one, or closed, in one place and sweep, at most; the next sweep goes on."""
 
 _REASONS = {
-    Change.DISMISSED: "it was closed here while what it tells of stands",
+    Change.DISMISSED: "a person closed it here",
+    Change.UPDATED: "its issue was opened after it was told here, and is linked now",
     Change.REOPENED: "it was closed or taken away here a day ago, and what it tells of stands",
 }
 
@@ -80,6 +81,7 @@ class Place:
         after = self._read({kept.marker.incident for kept in there})
         planned = plan(before, after, there, looked_at, self.subjects)
         self._record(planned, after)
+        self._link()
         done = [extra for extra in planned.close[:AT_ONCE] if self.in_time() and self._close(extra)]
         if len(done) == len(planned.close) and not planned.later:
             with self.store.writing() as connection:
@@ -180,10 +182,12 @@ class Place:
     def _tell(
         self, connection: Connection, incident: Incident, change: Change, muted: Sequence[Mute]
     ) -> bool:
-        """Tell of it in this place only; not of what is accepted or silenced, nor of a list of many."""
+        """Tell of it in this place only; not aloud of what is accepted or silenced, nor of a list of many."""
         hushed = any(mute.hushes(incident.concern, change, incident.severity) for mute in muted)
-        if hushed or incident.concern is Concern.FLOOD:
+        if change.aloud and (hushed or incident.concern is Concern.FLOOD):
             return False
+        if not belongs(history.last_facts(connection, incident.id), self.route):
+            return False  # Its owner is heard elsewhere by now.
         transition = Transition(
             change=change,
             severity=incident.severity,
@@ -192,6 +196,24 @@ class Place:
         )
         retell(connection, incident, transition, self.occasion, [self.route], mutes=muted)
         return True
+
+    def _link(self) -> None:
+        """Edit each message here that could not link to its incident's issue, which was opened after it."""
+        if self.route.channel != "slack":
+            return
+        with self.store.reading() as connection:
+            if not places.without_link(connection, self.route, now=self.occasion.now):
+                return
+        with self.store.writing() as connection:
+            observations.lock_every_mitigation(connection)
+            found = places.without_link(connection, self.route, now=self.occasion.now)
+            held = mutes.holding(connection, {one.subject for one in found}, now=self.occasion.now)
+            told = [
+                incident.subject
+                for incident in found
+                if self._tell(connection, incident, Change.UPDATED, held.get(incident.subject, ()))
+            ]
+        self.said.extend(f"{subject}: its message links to its issue now" for subject in told)
 
     def _close(self, extra: Extra) -> bool:
         """Close what is extra; False if that is left for the next sweep."""

@@ -39,6 +39,7 @@ _HEADINGS = {
     Change.REOPENED: "Opened again",
     Change.RESOLVED: "Resolved",
 }
+_STILL_QUIET = "Still quiet"
 _MUTES = frozenset({Change.MUTED, Change.ENDING, Change.UNMUTED})
 _TOLD_WITHOUT_MENTION = frozenset({Change.EASED, Change.MUTED, Change.RESOLVED})
 _SAID_THEN = {
@@ -85,8 +86,7 @@ def labels(facts: Facts) -> tuple[str, ...]:
         found.append(escaping.plain(f"risk:{facts.risk_id}".replace(",", " "), limit=LABEL_LIMIT))
     if severity.rank:
         found.append(f"{SEVERITY}{severity}")
-    if (mute := _holding(facts)) is not None:
-        found.append(str(mute.muting))
+    found += [str(mute.muting) for mute in _holding(facts)]
     return tuple(found)
 
 
@@ -131,8 +131,10 @@ def comment(facts: Facts, *, marker: str) -> str:
     if facts.change is Change.REMINDED:
         open_for = figures.duration(facts.at - facts.opened_at)
         parts.append(f"It is {facts.severity}, and has been open for {open_for}.")
-    if facts.change is Change.MUTED:
-        parts.append(_until_then(facts))
+    if facts.change in _MUTES and _holds_beside(facts):
+        parts.append(_muted(facts))
+    elif facts.change is Change.MUTED:
+        parts += [_until_then(mute) for mute in _holding(facts)]
     if facts.change in _SAID_THEN:
         parts += [_SAID_THEN[facts.change], "\n".join(f"- {_action(action)}" for action in facts.actions)]
     if facts.change not in _TOLD_WITHOUT_MENTION:
@@ -173,31 +175,34 @@ def _state(facts: Facts) -> str:
     return f"{sign} since {since}. Last change, on {figures.moment(facts.at)}: {_reason(facts)}"
 
 
-def _holding(facts: Facts) -> Mute | None:
-    """Give the acceptance or silence that holds after this change; what is resolved needs none."""
-    over = facts.change in {Change.UNMUTED, Change.RESOLVED}
-    return None if over or facts.mute is None or facts.mute.ended_at else facts.mute
+def _holding(facts: Facts) -> tuple[Mute, ...]:
+    """Give the silence and the acceptance that hold after this change; what is resolved needs none."""
+    return () if facts.change is Change.RESOLVED else facts.mutes
+
+
+def _holds_beside(facts: Facts) -> bool:
+    """Say whether something holds besides what began, ends soon or is over with this change."""
+    return len(_holding(facts)) > (facts.change is not Change.UNMUTED)
 
 
 def _muted(facts: Facts) -> str:
-    mute = _holding(facts)
-    if mute is None:
-        return ""
-    said = f"**{str(mute.muting).capitalize()} until {figures.moment(mute.until)}**"
-    why = escaping.prose(mute.why.rstrip(". \n"))
-    return f"{said} by {escaping.prose(mute.who)} (the name as given): {why}. {_until_then(facts)}"
+    lines = []
+    for mute in _holding(facts):
+        said = f"**{str(mute.muting).capitalize()} until {figures.moment(mute.until)}**"
+        why = escaping.prose(mute.why.rstrip(". \n"))
+        until_then = _until_then(mute)
+        lines.append(f"{said} by {escaping.prose(mute.who)} (the name as given): {why}. {until_then}")
+    return "\n\n".join(lines)
 
 
-def _until_then(facts: Facts) -> str:
-    mute = _holding(facts)
-    if mute is None:
-        return ""
+def _until_then(mute: Mute) -> str:
     but = "unless it gets worse" if mute.muting is Muting.ACCEPTED else "whatever happens to it"
     return f"Until then it is not told of, {but}."
 
 
 def _heading(facts: Facts) -> str:
-    heading, reason = _HEADINGS[facts.change], _reason(facts)
+    still_quiet = facts.change is Change.UNMUTED and _holds_beside(facts)
+    heading, reason = _STILL_QUIET if still_quiet else _HEADINGS[facts.change], _reason(facts)
     if facts.change in _MUTES:
         return f"**{heading}.** {reason[:1].upper()}{reason[1:]}"
     return f"**{heading}**: {reason}"

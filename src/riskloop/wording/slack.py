@@ -53,6 +53,8 @@ _HEADINGS = {
     Change.REOPENED: "Opened again",
     Change.RESOLVED: "Resolved",
 }
+_STILL_QUIET = "Still not told of"
+_MUTES = frozenset({Change.MUTED, Change.ENDING, Change.UNMUTED})
 _OWNERS_MUST_ACT = frozenset(
     {Change.WORSENED, Change.REMINDED, Change.ENDING, Change.UNMUTED, Change.REOPENED}
 )
@@ -107,7 +109,7 @@ def message(facts: Facts, *, issue_url: str = "", previous_url: str = "") -> Mes
     blocks = [
         _header(f"{_SIGNS[Verdict.OK if resolved else facts.severity]} {title}"),
         _section(_how_bad(facts)),
-        _section(_quiet(facts.mute) if facts.mute and not resolved else ""),
+        *(_section(_quiet(mute)) for mute in facts.mutes if not resolved),
         _section(_readings(facts.readings)),
     ]
     if not resolved:
@@ -127,11 +129,14 @@ def reply(facts: Facts, *, issue_url: str = "") -> Message:
         issue_url: the incident's GitHub issue; empty if there is none.
     """
     sign = _SIGNS[Verdict.OK if facts.change is Change.RESOLVED else facts.severity]
-    first = f"{sign} *{_HEADINGS[facts.change]}*: {_reason(facts)}"
+    still_quiet = facts.change is Change.UNMUTED and bool(facts.mutes)
+    first = f"{sign} *{_STILL_QUIET if still_quiet else _HEADINGS[facts.change]}*: {_reason(facts)}"
     lines = [first]
     open_for = figures.duration(facts.at - facts.opened_at)
     if facts.change is Change.RESOLVED:
         lines.append(f"It was open for {open_for}.")
+    if still_quiet or (facts.change in _MUTES and len(facts.mutes) > 1):
+        lines += [_quiet(mute) for mute in facts.mutes]
     if facts.change in _STILL_OPEN:
         lines.append(f"It is {facts.severity}, and has been open for {open_for}.")
     if facts.change in _OWNERS_MUST_ACT:
@@ -186,7 +191,7 @@ def _how_bad(facts: Facts) -> str:
         state = f"*Resolved* on {figures.moment(facts.at)}: {reason}. It was open since {since}."
     else:
         # The section below says so with the facts of the acceptance or silence itself.
-        why = "" if facts.mute and facts.change in {Change.MUTED, Change.ENDING} else f": {reason}"
+        why = "" if facts.mutes and facts.change in {Change.MUTED, Change.ENDING} else f": {reason}"
         state = f"*{str(facts.severity).capitalize()}* since {since}{why}."
     lines = [state, escaping.slack(facts.summary, limit=_TEXT_LIMIT), _owners(facts.owners)]
     return "\n".join(line for line in lines if line)
