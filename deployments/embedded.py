@@ -6,7 +6,7 @@ its own making, asks the server over its REST API, and holds a line to each that
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +35,7 @@ def up(
     *,
     project: str,
     once: bool = False,
+    unassessed: Collection[str] = (),
     status: Callable[[], str] = lambda: "",
     say: Callable[[str], None] = lambda text: print(text, file=sys.stderr),  # noqa: T201 - talk is for people
     deployments: Path | None = None,
@@ -45,6 +46,7 @@ def up(
         settings: where the register and the state are.
         project: the register's `project`.
         once: run every scheduled deployment once, then end.
+        unassessed: kinds of which the store knows no look, whatever was run before it was lost.
         status: what to show after the first runs, and again whenever a run has changed it.
         say: tells the person something.
         deployments: another `prefect.yaml` than the packaged one.
@@ -67,7 +69,7 @@ def up(
         try:
             # A server that is slow to answer must not keep whoever wants to end it all.
             with asked.raised():
-                finished = running.finish(running.first_runs(once=once))
+                finished = running.finish(running.first_runs(once=once, unassessed=unassessed))
                 if not once:
                     return running.stay(status)
         except KeyboardInterrupt:
@@ -194,13 +196,18 @@ class _Running:
         self._shown = ""
         self._lost = False
 
-    def first_runs(self, *, once: bool) -> tuple[Run, ...]:
-        """Start every scheduled deployment (`once`), or those that never ended; destructive ones dry."""
+    def first_runs(self, *, once: bool, unassessed: Collection[str]) -> tuple[Run, ...]:
+        """Start every scheduled deployment (`once`), or those that never ended; destructive ones dry.
+
+        Args:
+            unassessed: kinds to run as if they had never been.
+        """
         runs = []
         for deployment in self.api.deployments(self._tag):
             if deployment.id not in self.service.deployments.values() or not deployment.scheduled:
                 continue
             never = self.api.latest([deployment.id], types=("COMPLETED", "FAILED")) is None
+            never = never or not set(unassessed).isdisjoint(deployment.tags)
             if deployment.paused or not (once or never):
                 continue
             dry = not once and DESTRUCTIVE in deployment.tags

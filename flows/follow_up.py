@@ -9,7 +9,7 @@ from tasks.remind import remind
 from tasks.sweep import sweep
 
 
-@flow(name="follow-up", timeout_seconds=600, on_failure=[round_failed])
+@flow(name="follow-up", timeout_seconds=900, on_failure=[round_failed])
 def follow_up() -> None:
     """Deliver what is still pending, remind of what stands, end what is over, and say that we are alive."""
     team = register()

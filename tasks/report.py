@@ -10,6 +10,7 @@ from prefect.utilities.urls import url_for
 from slugify import slugify
 
 from riskloop.assessing import Assessed
+from riskloop.notifications import name_realm
 from riskloop.redaction import without_secrets
 from riskloop.services import Services, open_services
 from riskloop.settings import read_settings
@@ -89,7 +90,7 @@ def _undelivered(services: Services) -> str:
     with services.store.reading() as connection:
         dead = letters.count_deliveries(connection)["dead"]
         newest = letters.list_deliveries(connection, states={"dead"}, limit=_LISTED)
-        broken = [(one.realm, circuit_says(one)) for one in circuits.list_circuits(connection)]
+        broken = [(name_realm(one.realm), circuit_says(one)) for one in circuits.list_circuits(connection)]
     if not dead and not broken:
         return ""
     rows = [

@@ -91,7 +91,7 @@ def test_an_open_circuit_is_wrong_until_it_closes(tmp_path: Path) -> None:
         assert what_is_wrong(services) == ()
         with services.store.writing() as connection:
             circuits.open_circuit(connection, "github", reason="401 bad token; set another", now=now)
-        assert what_is_wrong(services) == ("github: 401 bad token; set another",)
+        assert what_is_wrong(services) == ("GitHub: 401 bad token; set another",)
         with services.store.writing() as connection:
             circuits.close_circuit(connection, "github", now=now)
         assert what_is_wrong(services) == ()

@@ -49,7 +49,7 @@ def test_behind_an_open_circuit_it_goes_out_when_the_token_works_again(desk: Des
     with desk.store.writing() as connection:
         circuits.open_circuit(connection, "github", reason="no such token", now=desk.clock())
     (outcome,) = retry(desk.store, [], now=desk.clock())
-    assert "goes out when the token for github works again" in outcome.says
+    assert "goes out when the token for GitHub works again" in outcome.says
 
 
 def test_later_dead_letters_go_with_it_so_that_the_last_word_is_the_newest(desk: Desk) -> None:
@@ -221,7 +221,7 @@ def test_what_a_delivery_waits_for_is_said(desk: Desk) -> None:
     assert shown(desk, second.id).stands.startswith(f"waiting behind 'opened' ({first.id})")
     with desk.store.writing() as connection:
         circuits.open_circuit(connection, "github", reason="no such token", now=desk.clock())
-    assert "the token for github is refused since 01 March 2026" in shown(desk, first.id).stands
+    assert "the token for GitHub is refused since 01 March 2026" in shown(desk, first.id).stands
     with desk.store.writing() as connection:
         circuits.close_circuit(connection, "github", now=desk.clock())
     desk.claim()

@@ -12,7 +12,7 @@ from sqlalchemy import insert, text
 from riskloop.assessing import begin_mute, end_mute
 from riskloop.incidents import Concern
 from riskloop.mutes import Mute, Muting
-from riskloop.notifications import Posting, Route
+from riskloop.notifications import Posting, Route, name_realm
 from riskloop.store import Store, circuits, history, outbox, postings, timeline
 from riskloop.store.tables import observations
 from riskloop.story import Entry, What, circuit_says, letter_says, tell, waiting_says
@@ -62,6 +62,19 @@ def mute(desk: Desk, muting: Muting) -> Mute:
     )
     begin_mute(desk.store, made, desk.occasion())
     return made
+
+
+@pytest.mark.parametrize(
+    ("realm", "name"),
+    [
+        ("github", "GitHub"),
+        ("slack:", "Slack"),
+        ("slack:acme", "Slack acme"),
+        ("slack_webhook", "Slack's webhook"),
+    ],
+)
+def test_a_token_is_said_to_be_for_what_people_call_the_service(realm: str, name: str) -> None:
+    assert name_realm(realm) == name
 
 
 def test_an_event_is_told_as_one_and_has_no_place_to_read_it(store: Store, tmp_path: Path) -> None:
@@ -169,7 +182,7 @@ def test_each_delivery_that_has_not_arrived_says_why(desk: Desk) -> None:
         (circuit,) = circuits.list_circuits(connection)
     said = whys(story(desk), What.DELIVERY)
     assert said[0].startswith("dead letter after 1 attempt: acme/sdk is archived; name ")
-    assert said[1].startswith("waiting: the token for github is refused since 01 March 2026 05:20 UTC")
+    assert said[1].startswith("waiting: the token for GitHub is refused since 01 March 2026 05:20 UTC")
     assert "no such token; make one; it goes on by itself when the token works again" in circuit_says(circuit)
 
 

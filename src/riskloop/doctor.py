@@ -9,7 +9,7 @@ from functools import partial
 import httpx
 
 from riskloop.errors import RegisterError, RiskloopError
-from riskloop.notifications import Posting
+from riskloop.notifications import Posting, name_realm
 from riskloop.project import now, read_register
 from riskloop.register import Register
 from riskloop.risks import Owner
@@ -122,7 +122,9 @@ def _deliveries(services: Services) -> str:
 def _circuits(services: Services) -> Iterable[Check]:
     with services.store.reading() as connection:
         found = circuits.list_circuits(connection)
-    return [Check(name=f"token for {one.realm}", ok=False, says=circuit_says(one)) for one in found]
+    return [
+        Check(name=f"token for {name_realm(one.realm)}", ok=False, says=circuit_says(one)) for one in found
+    ]
 
 
 def _channels(services: Services, register: Register, *, send_test: bool) -> Iterable[Check]:

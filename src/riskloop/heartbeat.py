@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 import httpx
 
+from riskloop.notifications import name_realm
 from riskloop.redaction import redacted
 from riskloop.services import Services
 from riskloop.settings import Settings
@@ -24,7 +25,7 @@ def what_is_wrong(services: Services) -> tuple[str, ...]:
     with services.store.reading() as connection:
         refused = circuits.list_circuits(connection)
         dead = letters.count_deliveries(connection)["dead"]
-    found = [f"{circuit.realm}: {circuit.reason}" for circuit in refused]
+    found = [f"{name_realm(circuit.realm)}: {circuit.reason}" for circuit in refused]
     if dead:
         found.append(f"deliveries that need a person: {dead}; see: riskloop deliveries --dead")
     return tuple(found)

@@ -12,6 +12,8 @@ from riskloop.mutes import Mute
 from riskloop.risks import Owner
 from riskloop.thresholds import Reading, Verdict
 
+_SERVICES = {"github": "GitHub", "slack": "Slack", "slack_webhook": "Slack's webhook"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
@@ -129,6 +131,13 @@ class Facts:
         """Whether a comment or a reply tells of it, beside the edit of what stands in a channel."""
         return self.change.aloud and not self.quiet
 
+    @property
+    def still_quiet(self) -> bool:
+        """Whether of a silence and an acceptance one is over with this, and the other hushes what follows."""
+        return self.change is Change.UNMUTED and any(
+            mute.hushes(self.concern, Change.UPDATED, self.severity) for mute in self.mutes
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Links:
@@ -147,6 +156,12 @@ class Links:
         if flow not in self.forms:
             return ""
         return f"{self.forms[flow]}?parameters={quote(json.dumps(parameters, separators=(',', ':')))}"
+
+
+def name_realm(realm: str) -> str:
+    """Name a realm as people do: GitHub, Slack, and Slack acme for the workspace acme."""
+    channel, _, workspace = realm.partition(":")
+    return f"{_SERVICES.get(channel, channel)} {workspace}".rstrip()
 
 
 def routes(owners: tuple[Owner, ...], reach: Reach) -> tuple[Route, ...]:

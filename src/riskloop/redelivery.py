@@ -12,7 +12,7 @@ from riskloop.channels.console import Console
 from riskloop.delivery.packing import Packer
 from riskloop.errors import Refused, RiskloopError
 from riskloop.incidents import Change
-from riskloop.notifications import Facts
+from riskloop.notifications import Facts, name_realm
 from riskloop.register.mistakes import hint
 from riskloop.services import Services
 from riskloop.store import Store, circuits, history, letters, postings
@@ -158,7 +158,7 @@ def _retry(connection: Connection, name: str, now: datetime) -> tuple[Outcome, s
     letters.revive(connection, [delivery, *along], behind, now=now)
     realm = delivery.route.realm
     refused = any(one.realm == realm for one in circuits.list_circuits(connection))
-    when = f"when the token for {realm} works again" if refused else "with the next round"
+    when = f"when the token for {name_realm(realm)} works again" if refused else "with the next round"
     says = f"{_what(delivery)} goes out {when}"
     if along:
         count = "1 later one" if len(along) == 1 else f"{len(along)} later ones"

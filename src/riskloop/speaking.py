@@ -82,7 +82,7 @@ def turn_for(services: Services, channel: str, target: str) -> Turn:
         TryAgain: at the write, if the budget has no room for a minute.
     """
     allowed = budgets(services.settings)[channel]
-    place = channel if channel == "github" else f"{channel}:{target}"
+    place = f"{channel}:{target}" if channel == "slack" else channel
     patience = timedelta(seconds=PATIENCE_SECONDS)
 
     def turn() -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from riskloop.assessing import SERVICE
 from riskloop.incidents import Concern, Incident
 from riskloop.mutes import Mute
+from riskloop.notifications import name_realm
 from riskloop.project import now
 from riskloop.register import Register
 from riskloop.risks import Mitigation
@@ -75,6 +76,14 @@ class Status:
         """Whether anything is open: an incident, a dead letter, a circuit, or what we could not look at."""
         rows = any(row.since is not None or row.verdict is not Verdict.OK for row in self.rows)
         return bool(self.service or self.dead or self.circuits or rows)
+
+
+def never_assessed(services: Services, register: Register) -> frozenset[str]:
+    """List the kinds to run of which the store knows no look: it is new, or was lost."""
+    with services.store.reading() as connection:
+        known = history.standings(connection).keys()
+    chosen = register.mitigations()
+    return frozenset(one.kind.name for one in chosen) - {one.kind.name for one in chosen if one.id in known}
 
 
 def read_status(services: Services, register: Register) -> Status:
@@ -177,7 +186,7 @@ def describe(found: Status) -> str:
     lines.append("")
     if found.service:
         lines.append(f"riskloop itself: {found.service}")
-    lines += (f"{circuit.realm}: {circuit_says(circuit)}" for circuit in found.circuits)
+    lines += (f"{name_realm(circuit.realm)}: {circuit_says(circuit)}" for circuit in found.circuits)
     if found.waiting:
         waiting = waiting_says(found.waiting, found.waiting_since, now=moment)
         lines.append(f"deliveries on their way: {waiting}; see: riskloop deliveries")

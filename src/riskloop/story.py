@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from riskloop.incidents import BLIND_AFTER, Change, Concern, Streaks
 from riskloop.mutes import Mute
-from riskloop.notifications import Route
+from riskloop.notifications import Route, name_realm
 from riskloop.risks import Mitigation
 from riskloop.store.circuits import Circuit
 from riskloop.store.letters import Delivery
@@ -279,10 +279,8 @@ def _stands(delivery: Delivery, ahead: Delivery | None, circuit: Circuit | None,
     if ahead is not None:
         return f"waiting behind '{ahead.change}' ({ahead.id}), so that its incident is told in order"
     if circuit is not None:
-        return (
-            f"waiting: the token for {circuit.realm} is refused since {_moment(circuit.opened_at)}; "
-            "it goes out by itself when the token works again"
-        )
+        refused = f"the token for {name_realm(circuit.realm)} is refused since {_moment(circuit.opened_at)}"
+        return f"waiting: {refused}; it goes out by itself when the token works again"
     waits = delivery.not_before is not None and delivery.not_before > now
     when = f"not before {_moment(delivery.not_before)}" if waits else f"with {ROUND}"
     if delivery.last_error:

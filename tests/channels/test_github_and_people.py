@@ -182,6 +182,19 @@ def test_an_issue_locked_for_us_is_edited_and_counts_as_told(
     assert f"issue {posting.reference} in {repository} is locked" in caplog.text
 
 
+@pytest.mark.parametrize("fault", ["502", "HTML", "429 with Retry-After"])
+def test_an_issue_of_which_it_cannot_be_read_whether_it_is_locked_is_tried_again(
+    rig: Rig, github: GitHub, repository: str, posting: Posting, *, fault: str
+) -> None:
+    rig.lock_issue(repository, posting.reference)
+    rig.github.fail(fault, method="GET", path=ONE_ISSUE, passing=1)
+    told = parcel(repository, "d2", Change.WORSENED, posting=posting)
+    with pytest.raises(TryAgain):
+        send(github, told)
+    assert send(github, told) == posting
+    assert rig.comments(repository, posting.reference) == []
+
+
 def test_an_issue_locked_for_others_is_commented_on(
     rig: Rig, github: GitHub, repository: str, posting: Posting
 ) -> None:

@@ -121,7 +121,7 @@ def test_the_status_shows_what_stands_in_the_way_and_counts_it_as_open(shell: Sh
         circuits.open_circuit(connection, "github", reason="no such token; make one", now=desk.clock())
     ended = shell("status", "--exit-status")
     assert ended.code == 3
-    assert "github: nothing is sent since" in ended.out
+    assert "GitHub: nothing is sent since" in ended.out
     assert "no such token; make one; it goes on by itself when the token works again" in ended.out
     assert shell("status", "--json").data["circuits"][0]["realm"] == "github"
 
@@ -158,8 +158,8 @@ def test_the_doctor_names_an_open_circuit_and_how_long_the_oldest_waits(shell: S
     parts = {part["name"]: part for part in shell("doctor", "--json").data}
     assert parts["deliveries"]["ok"]
     assert parts["deliveries"]["says"] == "on their way: 1, the oldest for 1 day"
-    assert not parts["token for slack:acme"]["ok"]
-    assert "it goes on by itself when the token works again" in parts["token for slack:acme"]["says"]
+    assert not parts["token for Slack acme"]["ok"]
+    assert "it goes on by itself when the token works again" in parts["token for Slack acme"]["says"]
     assert "on their way: 1, the oldest for 1 day" in shell("status").out
 
 

@@ -4,15 +4,22 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import event, select
 
-from riskloop.assessing import begin_mute, end_mute
+from riskloop.assessing import assess, begin_mute, end_mute
+from riskloop.delivery.pacing import Pacer
 from riskloop.incidents import Concern
 from riskloop.mutes import Mute, Muting
-from riskloop.store import budget, letters
+from riskloop.notifications import Reach
+from riskloop.risks import SlackChannel
+from riskloop.store import Store, budget, letters
 from riskloop.store.budget import Budget
+from riskloop.store.tables import deliveries
 from riskloop.thresholds import Verdict
 from tests.delivering import Service
 from tests.proxy.faults import github_says
+from tests.store.claiming import claim_next
+from tests.store.shelf import seen
 
 pytestmark = pytest.mark.server
 
@@ -109,3 +116,49 @@ def test_what_opened_unheard_opens_only_when_neither_acceptance_nor_silence_hold
         end_mute(service.store, mute, "by Bob: enough", service.occasion())
         service.deliver()
         assert service.issues() == issues
+
+
+def test_two_owners_heard_by_one_webhook_share_its_channel_s_budget(service: Service, store: Store) -> None:
+    (owner,) = service.mitigation.risk.owners
+    by_webhook = replace(service.occasion(), reach=Reach(webhook=True))
+    for number in range(2):
+        heard = replace(owner, name=f"Owner {number}", channel=SlackChannel(channel=f"C{number}"))
+        risk = replace(service.mitigation.risk, owners=(heard,))
+        one = replace(service.mitigation, id=f"toys.{number}", risk=risk)
+        assess(store, [(one, seen(one, {"leaks": 2}))], by_webhook)
+    second = Budget(gap=timedelta(seconds=1))
+    pacer = Pacer(store=store, budgets={"slack_webhook": second}, clock=service.clock, sleep=service.wait)
+    for _ in range(2):
+        with store.writing() as connection:
+            claim = claim_next(connection, channels={"slack_webhook"}, worker="w", now=service.clock())
+        assert claim is not None
+        pacer.turn(claim)()
+    assert service.waits == [1]
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_what_another_has_in_hand_is_waited_for_without_haste(service: Service) -> None:
+    service.look(leaks=2)
+    held = service.store.engine.connect()
+    held.execute(select(deliveries.c.id).with_for_update())
+    service.meanwhile(5, held.close)
+    assert service.deliver() == ["github opened done", "slack opened done"]
+    assert service.waits == [1] * 5
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_the_queue_is_read_without_what_was_delivered_long_ago(service: Service) -> None:
+    asked: list[tuple[str, tuple[object, ...]]] = []
+
+    def note(
+        _connection: object, _cursor: object, statement: str, values: tuple[object, ...], *_: object
+    ) -> None:
+        if "row_number" in statement:
+            asked.append((statement, values))
+
+    event.listen(service.store.engine, "before_cursor_execute", note)
+    service.deliver()
+    (statement, values) = asked[0]
+    with service.store.reading() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
+    assert "SCAN deliveries USING INDEX ix_deliveries_unfinished" in {row[3] for row in plan}

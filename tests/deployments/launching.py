@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,7 +71,7 @@ given = json.loads(sys.argv[1])
 settings = read_settings(register=Path(given["register"]), state=Path(given["state"]))
 try:
     code = up(settings, project=given["project"], once=given["once"], status=lambda: "the status table",
-              deployments=Path(given["list"]))
+              unassessed=given["unassessed"], deployments=Path(given["list"]))
 except RiskloopError as error:
     print(error, file=sys.stderr)
     code = 9
@@ -163,7 +163,13 @@ class Machine:
         return state
 
     def up(
-        self, name: str, *, project: str = "Toy Project", once: bool = False, prefect_api_url: str = ""
+        self,
+        name: str,
+        *,
+        project: str = "Toy Project",
+        once: bool = False,
+        unassessed: Sequence[str] = (),
+        prefect_api_url: str = "",
     ) -> Launched:
         state = self.state(name)
         given = {
@@ -171,6 +177,7 @@ class Machine:
             "state": str(state),
             "project": project,
             "once": once,
+            "unassessed": list(unassessed),
             "list": str(self.toys),
         }
         more = {"RISKLOOP_PREFECT_API_URL": prefect_api_url} if prefect_api_url else {}

@@ -6,6 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from flows.follow_up import follow_up
+from riskloop.delivery import PATIENCE_SECONDS, ROUND
+from riskloop.sweeping import PATIENCE
 from tests.flows.looping import Team, register_of
 from tests.pings import Outside, listening
 
@@ -71,6 +74,12 @@ def test_many_incidents_at_once_become_one_more_that_a_later_round_closes(team: 
     assert sorted(issue["state"] for issue in team.issues()) == ["closed", *["open"] * 21]
 
 
+def test_a_round_has_time_for_a_sweep_and_for_as_much_as_one_round_delivers() -> None:
+    in_hand = timedelta(seconds=2 * PATIENCE_SECONDS)
+    assert follow_up.timeout_seconds
+    assert timedelta(seconds=follow_up.timeout_seconds) >= PATIENCE + ROUND + in_hand
+
+
 def test_a_good_round_says_that_all_is_well(team: Team, outside: Outside) -> None:
     team.run("follow_up")
     team.run("follow_up")
@@ -86,7 +95,7 @@ def test_a_dead_letter_and_a_refused_token_need_a_person_until_they_are_mended(
     team.run("follow_up")
     ((way, body),) = outside.said()
     assert way == "/fail"
-    assert body.startswith("slack:")
+    assert body.startswith("Slack: ")
     assert "xoxb" not in body
     with sqlite3.connect(team.state / "riskloop.sqlite") as store:
         store.execute("DELETE FROM circuits")

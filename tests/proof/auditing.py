@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Row, select
 
 from riskloop.channels.markers import Marker, read_marker
+from riskloop.delivery import GRACE
 from riskloop.incidents import REMIND_AFTER, Change, Concern
 from riskloop.mutes import Mute
 from riskloop.notifications import Facts
@@ -28,6 +29,8 @@ _facts = TypeAdapter(Facts)
 _LATE = timedelta(minutes=40)
 _TOUCHED = timedelta(hours=28)
 """How long after a person closed or took away something it may be missing: the day of grace, and a sweep."""
+_ASKED = timedelta(hours=5)
+"""How long after a person closed an issue it is asked about: some sweeps fail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +56,7 @@ class Books:
 
     incidents: Mapping[str, Row[Any]]
     transitions: Mapping[str, list[Facts]]
-    quiet: Mapping[int, bool]
+    facts: Mapping[int, Facts]
     deliveries: Mapping[str, Row[Any]]
     postings: Mapping[tuple[str, Place], Row[Any]]
     mutes: list[Mute]
@@ -71,24 +74,40 @@ class Auditor:
 
     Args:
         touched: by incident and place, when a person last did something to its posting.
+        did: what people did, and when: `closes`, `deletes`, ….
+        deaf: from when to when a channel's token did not work.
         archived: repositories, and from when to when they could not be written.
+        twice: the times that the clock showed twice, as it was set back.
         breaks: moments at which the clock or the store went back, or jumped ahead.
     """
 
     def __init__(self, team: Team) -> None:
         self.team = team
         self.touched: dict[tuple[str, Place], datetime] = {}
+        self.did: dict[tuple[str, Place], list[tuple[datetime, str]]] = defaultdict(list)
+        self.deaf: list[tuple[str, datetime, datetime]] = []
         self.archived: list[tuple[str, datetime, datetime]] = []
         self.breaks: list[datetime] = []
+        self.twice: list[tuple[datetime, datetime]] = []
         self._writes: dict[str, list[float]] = defaultdict(list)
         self._cached: dict[tuple[Place, str], tuple[int, list[str]]] = {}
 
+    def note(self, heard: "Heard", does: str) -> None:
+        """Note that a person does something to a posting."""
+        key = (heard.marker.incident, heard.place)
+        self.touched[key] = self.team.clock()
+        self.did[key].append((self.team.clock(), does))
+
     def note_break(self) -> None:
-        """Note that time or the store is another from now on; what people did lately counts from now."""
+        """Note that time or the store is another from now on.
+
+        What people did lately counts from now, or from when it was done by a clock that was ahead.
+        """
         now = self.team.clock()
         self.breaks.append(now)
-        lately = {key for key, moment in self.touched.items() if abs(now - moment) < timedelta(days=5)}
-        self.touched |= dict.fromkeys(lately, now)
+        for key, moment in self.touched.items():
+            if abs(now - moment) < timedelta(days=5):
+                self.touched[key] = max(moment, now)
 
     def audit(self, *, at_rest: bool = False) -> None:
         """Make sure that all is as promised.
@@ -107,6 +126,7 @@ class Auditor:
         self._nobody_hears_of_others(books, heard)
         self._each_is_told_of_once(books, heard, at_rest=at_rest)
         self._reminders_come_in_time(books)
+        self._people_are_heard(books)
         self._dead_letters_have_a_reason(books)
         self._writes_are_within_the_budget()
         self._looks_are_what_counts(books)
@@ -135,7 +155,7 @@ class Auditor:
                 and Change(row.change).aloud
                 and (row.incident, place) not in self.touched
                 and (row.incident, row.channel) not in dead
-                and not books.quiet[row.transition]
+                and not books.facts[row.transition].quiet
                 and not books.muted(incident.subject, incident.opened_at, ends)
                 and not any(incident.opened_at <= moment for moment in self.breaks)
             ):
@@ -191,13 +211,16 @@ class Auditor:
                 if facts.change is Change.REMINDED:
                     assert spoken is not None
                     patience = REMIND_AFTER[spoken.severity]
-                    early = facts.at - spoken.at < patience and not self._is_broken(spoken.at, facts.at)
-                    assert not early, f"{row.subject} is reminded of {facts.at - spoken.at} later"
+                    # What was said by a clock that was ahead is behind us, however long ago it was.
+                    after = facts.at - spoken.at
+                    early = timedelta(0) <= after < patience and not self._is_broken(spoken.at, facts.at)
+                    assert not early, f"{row.subject} is reminded of {after} later"
                     hushed = [
                         mute
                         for mute in books.mutes
                         if mute.subject == row.subject
                         and mute.since <= facts.at < min(mute.ended_at or mute.until, mute.until)
+                        and not any(begins <= facts.at <= ends for begins, ends in self.twice)
                         and mute.hushes(Concern(row.concern), facts.change, facts.severity)
                     ]
                     assert not hushed, f"{row.subject} is {hushed[0].muting}, and reminded of"
@@ -218,9 +241,42 @@ class Auditor:
         silent = until - spoken.at
         assert silent <= patience + _LATE, f"{row.subject} {row.concern}: nothing said for {silent}"
 
+    def _people_are_heard(self, books: Books) -> None:
+        """What a person closed is asked about soon, and comes back a day later; not before."""
+        for (incident, place), done in self.did.items():
+            row = books.incidents.get(incident)
+            told = [
+                (facts.at, facts.change)
+                for delivery in books.deliveries.values()
+                if (delivery.incident, (delivery.channel, delivery.target)) == (incident, place)
+                for facts in [books.facts[delivery.transition]]
+            ]
+            for at, does in done:
+                until = at + _ASKED
+                others = [when for when, _ in done if at < when <= until]
+                if row is None or self._is_broken(at, at + GRACE):
+                    continue
+                early = [
+                    when for when, change in told if change is Change.REOPENED and at < when < at + GRACE
+                ]
+                assert not early, f"{row.subject} {does} {place}: it comes back too early"
+                changes = {change for when, change in told if at <= when <= until}
+                if (
+                    does == "closes"
+                    and not others
+                    and until <= min(row.resolved_at or self.team.clock(), self.team.clock())
+                    and not books.muted(row.subject, at, until)
+                    and not changes & {Change.WORSENED, Change.UNMUTED, Change.REOPENED}
+                    and not any(
+                        channel == place[0] and begins <= until and ends >= at
+                        for channel, begins, ends in self.deaf
+                    )
+                    and row.concern != Concern.FLOOD
+                ):
+                    assert Change.DISMISSED in changes, f"{row.subject} {does} {place}: nobody asks why"
+
     def _is_broken(self, begins: datetime, ends: datetime) -> bool:
-        # A clock that was set back makes both its old and its new moments doubtful.
-        return any(begins <= moment + _TOUCHED and ends >= moment - _TOUCHED for moment in self.breaks)
+        return any(begins <= moment <= ends for moment in self.breaks)
 
     def _dead_letters_have_a_reason(self, books: Books) -> None:
         for row in books.deliveries.values():
@@ -265,11 +321,11 @@ class Auditor:
         with self.team.store.reading() as connection:
             incidents = {row.id: row for row in connection.execute(select(tables.incidents))}
             told: dict[str, list[Facts]] = defaultdict(list)
-            quiet = {}
+            every = {}
             for row in connection.execute(select(t.c.number, t.c.incident, t.c.facts).order_by(t.c.number)):
                 facts = _facts.validate_json(row.facts)
                 told[row.incident].append(facts)
-                quiet[row.number] = facts.quiet
+                every[row.number] = facts
             query = select(d, t.c.change).join(t, t.c.number == d.c.transition).order_by(d.c.number)
             deliveries = {row.id: row for row in connection.execute(query)}
             posted = {
@@ -280,7 +336,7 @@ class Auditor:
         return Books(
             incidents=incidents,
             transitions=told,
-            quiet=quiet,
+            facts=every,
             deliveries=deliveries,
             postings=posted,
             mutes=mutes,

@@ -76,10 +76,9 @@ AROUND_A_READ = ("asked, its answer unread",)
 
 def moments_of(what: str) -> tuple[str, ...]:
     """Name every moment of a transaction or a request."""
+    around: tuple[str, ...] = AROUND_A_WRITE if what in WRITES else AROUND_A_READ
     if what in TRANSACTIONS.values():
         around = AROUND_A_TRANSACTION
-    else:
-        around = AROUND_A_WRITE if what in WRITES else AROUND_A_READ
     return tuple(f"{what}: {moment}" for moment in around)
 
 

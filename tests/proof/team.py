@@ -67,7 +67,7 @@ class Team(Service):
         ]
         self.mitigations = [_toy(owner, number) for owner in self.owners for number in range(EACH)]
         self.many = [_toy(self.owners[1], number) for number in range(100, 100 + MANY)]
-        self.values: dict[str, Values] = dict.fromkeys((one.id for one in self.everything), {"leaks": 0.0})
+        self.values: dict[str, Values] = {one.id: {"leaks": 0.0} for one in self.everything}
         self.verdicts: dict[str, list[Verdict]] = {one.id: [] for one in self.everything}
         self.log: list[str] = []
 

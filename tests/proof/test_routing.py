@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from riskloop.assessing import assess
 from riskloop.channels.github import GitHub
@@ -16,7 +16,7 @@ from riskloop.identity import Accounts, read_identity
 from riskloop.notifications import Reach
 from riskloop.risks import Mitigation, Owner, SlackChannel
 from riskloop.store import Store, letters, open_store
-from riskloop.store.tables import deliveries
+from riskloop.store.tables import deliveries, incidents, postings
 from tests.emulator.rig import Rig
 from tests.store.shelf import NOW, occasion, seen, toy
 from tests.toys import LEAD, QA
@@ -111,11 +111,15 @@ def test_two_owners_hear_all_of_their_own_and_nothing_of_each_other_s(team: Team
         assert not any(f"Secrets of {theirs.name}" in words for words in heard)
 
 
+@pytest.mark.parametrize("known", [False, True], ids=["new", "as if it were known there"])
 def test_a_delivery_that_strayed_to_another_owner_s_place_is_stopped_when_it_is_sent(
-    team: Team, store: Store
+    team: Team, store: Store, *, known: bool
 ) -> None:
     team.look(store, 2)
     mine, theirs = team.owners
+    if known:
+        team.deliver(0)
+        team.look(store, 20)
     assert theirs.channel is not None
     astray = {"github": theirs.repository, "slack": theirs.channel.place}
     with store.writing() as connection:
@@ -125,10 +129,16 @@ def test_a_delivery_that_strayed_to_another_owner_s_place_is_stopped_when_it_is_
                 .where(deliveries.c.channel == channel, deliveries.c.owner == mine.name)
                 .values(target=place)
             )
+            strayed = select(incidents.c.id).where(incidents.c.owner == mine.name)
+            connection.execute(
+                update(postings)
+                .where(postings.c.channel == channel, postings.c.incident.in_(strayed))
+                .values(target=place)
+            )
     team.deliver(0)
     with store.reading() as connection:
         dead = letters.list_deliveries(connection, states={"dead"}, limit=99)
     assert len(dead) == EACH * 2
     assert {"is no place of SDK Lead" in one.last_error for one in dead} == {True}
-    assert len(team.heard(theirs)) == EACH * 2
+    assert len(team.heard(theirs)) == EACH * (4 if known else 2)
     assert not any("Secrets of SDK Lead" in words for words in team.heard(theirs))

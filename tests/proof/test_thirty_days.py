@@ -8,7 +8,6 @@ from random import Random
 import pytest
 
 from riskloop.assessing.muting import end_mute
-from riskloop.delivery import GRACE
 from riskloop.mutes import Muting
 from riskloop.store import Store, letters, mutes
 from riskloop.thresholds import Verdict
@@ -118,7 +117,7 @@ class Course:
         self.auditor.audit(at_rest=at_rest)
 
     def come_to_rest(self) -> None:
-        """Have all be well with the network, and what time mends be mended: at last by the services' clock."""
+        """Have all be well with the network, and the clock be right, and time mend what it mends."""
         for _, what in self.later:
             what()
         self.later.clear()
@@ -205,19 +204,21 @@ class Course:
         self.dies = (self.chance.choice(["github", "slack", "sweep"]), self.chance.random() < 0.5)
 
     def the_github_token_is_revoked(self) -> None:
-        self.team.note("the token for GitHub is revoked")
         self.team.rig.revoke_github()
-        self._later(HOUR * self.chance.randint(3, 30), self.team.rig.restore_github)
+        self._deaf("github", self.team.rig.restore_github)
 
     def the_slack_token_is_revoked(self) -> None:
-        self.team.note("the token for Slack is revoked")
         self.team.rig.revoke_slack()
-        self._later(HOUR * self.chance.randint(3, 30), self.team.rig.restore_slack)
+        self._deaf("slack", self.team.rig.restore_slack)
 
     def the_clock_jumps(self) -> None:
+        # What was written just now is no longer counted: to set a clock, or a store, takes longer than that.
+        self.team.clock.advance(60)
         self.auditor.note_break()
+        before = self.team.clock()
         self.team.jump(self.chance.choice([-30.0, -1.0, 70.0]))
         self.auditor.note_break()
+        self.auditor.twice.append((self.team.clock(), before))
 
     def many_breach_at_once(self) -> None:
         self.team.values |= {one.id: {"leaks": 2.0} for one in self.team.many}
@@ -248,11 +249,18 @@ class Course:
         self.auditor.note_break()
 
     def the_store_is_restored(self) -> None:
+        self.team.clock.advance(60)
         self.team.note("the store is restored from its copy")
         restore(self.team.store, self.copy)
         self.auditor.note_break()
         # Nobody knows how things are before they have looked.
         self.team.look_at(self.team.everything)
+
+    def _deaf(self, channel: str, restore: Callable[[], None]) -> None:
+        hours = HOUR * self.chance.randint(3, 30)
+        self.team.note(f"the token for {channel} is revoked for {hours}")
+        self.auditor.deaf.append((channel, self.team.clock(), self.team.clock() + hours + HOUR))
+        self._later(hours, restore)
 
     def _part(self, part: float) -> timedelta:
         return part * self.days * 24 * HOUR
@@ -271,12 +279,12 @@ class Course:
         if not found:
             return ""
         one = self.chance.choice(found)
-        self.auditor.touched[one.marker.incident, place] = self.team.clock()
+        self.auditor.note(one, does)
         self.team.note(f"a person {does} {place[0]} {place[1]} {one.reference}")
         return one.reference
 
 
-def lead(rig: Rig, store: Store, place: Path, *, seed: int, days: int) -> Course:
+def lead(rig: Rig, store: Store, place: Path, *, seed: int, days: int) -> None:
     """Lead a team through its days; say what happened last if something is wrong."""
     course = Course(Team(rig, store, place), seed, days)
     try:
@@ -286,7 +294,6 @@ def lead(rig: Rig, store: Store, place: Path, *, seed: int, days: int) -> Course
         for line in course.team.log[-30:]:
             error.add_note(line)
         raise
-    return course
 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
@@ -297,5 +304,4 @@ def test_through_three_days_all_that_is_told_stays_right(own_rig: Rig, store: St
 @pytest.mark.soak
 @pytest.mark.timeout(3_600)
 def test_through_thirty_days_all_that_is_told_stays_right(own_rig: Rig, store: Store, tmp_path: Path) -> None:
-    course = lead(own_rig, store, tmp_path, seed=SEED, days=30)
-    assert GRACE < course.days * 24 * HOUR
+    lead(own_rig, store, tmp_path, seed=SEED, days=30)

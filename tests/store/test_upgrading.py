@@ -43,16 +43,16 @@ FACTS = {
 ROWS = """
     INSERT INTO incidents (id, subject, concern, severity, reason, breaches, fingerprint, owner, opened_at)
     VALUES ('i1', 'toys.toy', 'breach', 'critical', 'leaks', '[]', '', 'QA', :at);
-    INSERT INTO transitions (number, id, incident, change, severity, reason, at, facts)
-    VALUES (1, 't1', 'i1', 'opened', 'critical', 'leaks', :at, :opened);
-    INSERT INTO transitions (number, id, incident, change, severity, reason, at, facts)
-    VALUES (2, 't2', 'i1', 'updated', 'critical', 'leaks', :at, :updated);
-    INSERT INTO deliveries (number, id, transition, incident, channel, target, state, attempts, attempted_at,
+    INSERT INTO transitions (id, incident, change, severity, reason, at, facts)
+    VALUES ('t1', 'i1', 'opened', 'critical', 'leaks', :at, :opened);
+    INSERT INTO transitions (id, incident, change, severity, reason, at, facts)
+    VALUES ('t2', 'i1', 'updated', 'critical', 'leaks', :at, :updated);
+    INSERT INTO deliveries (id, transition, incident, channel, target, state, attempts, attempted_at,
                             lease_owner, lease_until, fence, last_error, created_at)
-    VALUES (1, 'd1', 1, 'i1', 'github', 'acme/sdk', 'done', 1, :at, NULL, NULL, 1, '', :at),
-           (2, 'd2', 1, 'i1', 'slack', 'C0123456789', 'dead', 3, :at, NULL, NULL, 3, 'archived', :at),
-           (3, 'd3', 2, 'i1', 'github', 'acme/sdk', 'sending', 1, :at, 'w', :at, 1, '', :at),
-           (4, 'd4', 2, 'i1', 'slack', 'C0123456789', 'pending', 0, NULL, NULL, NULL, 0, '', :at);
+    VALUES ('d1', 1, 'i1', 'github', 'acme/sdk', 'done', 1, :at, NULL, NULL, 1, '', :at),
+           ('d2', 1, 'i1', 'slack', 'C0123456789', 'dead', 3, :at, NULL, NULL, 3, 'archived', :at),
+           ('d3', 2, 'i1', 'github', 'acme/sdk', 'sending', 1, :at, 'w', :at, 1, '', :at),
+           ('d4', 2, 'i1', 'slack', 'C0123456789', 'pending', 0, NULL, NULL, NULL, 0, '', :at);
     INSERT INTO postings (incident, channel, target, reference, url, opening_delivery, at)
     VALUES ('i1', 'github', 'acme/sdk', '7', 'https://github.com/acme/sdk/issues/7', 'd1', :at)
 """

@@ -95,6 +95,22 @@ def test_what_is_closed_and_accepted_stays_closed_without_a_word(service: SweptS
     assert service.issues()[0][0] == "open", "when the acceptance is over it speaks again"
 
 
+def test_what_was_closed_by_a_clock_that_was_ahead_comes_back_when_it_is_set_right(
+    service: SweptService,
+) -> None:
+    service.look(leaks=2)
+    service.deliver()
+    service.clock.advance(300 * A_DAY)
+    service.rig.close_issue(service.repository, service.issue()["number"])
+    service.sweep()
+    service.deliver()
+    service.clock.advance(-300 * A_DAY)
+    (said,) = service.sweep()
+    assert "comes back" in said
+    assert service.deliver() == ["github reopened done"]
+    assert service.sweep() == ()
+
+
 def test_an_issue_that_a_person_opens_again_is_open_without_a_word(service: SweptService) -> None:
     service.look(leaks=2)
     service.deliver()

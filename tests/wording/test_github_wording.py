@@ -1,5 +1,6 @@
 """What an issue and its comments say."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -133,6 +134,8 @@ def test_a_silence_beside_an_acceptance_hides_neither_and_its_end_does_not_end_t
     remaining = facts(Change.UNMUTED, reason="no longer silenced: its time was over", mutes=(mute(),))
     text = github.comment(remaining, marker="m")
     assert "**Still quiet.** No longer silenced: its time was over." in text
+    worse = replace(remaining, severity=Verdict.CRITICAL)
+    assert "**Told of again.**" in github.comment(worse, marker="m")
     assert "**Accepted until" in text
     assert "**Accepted until" in github.body(remaining, marker="m")
     assert "accepted" in github.labels(remaining)
@@ -146,6 +149,12 @@ def test_a_comment_on_an_issue_that_was_closed_says_what_follows_and_offers_what
     hours = f"{GRACE // timedelta(hours=1)} hours"
     assert f"left closed for {hours}, unless it gets worse" in text
     assert "- [Accept it until a date](<https://riskloop.example/x>): `riskloop accept`" in text
+
+
+def test_a_comment_on_what_nobody_can_accept_does_not_ask_for_it() -> None:
+    text = github.comment(facts(Change.DISMISSED, actions=()), marker=marker("d2"))
+    assert "left closed for 24 hours" in text
+    assert "accept" not in text
 
 
 def test_only_our_own_labels_are_taken_away() -> None:

@@ -158,6 +158,10 @@ def test_a_silence_beside_an_acceptance_hides_neither_and_its_end_does_not_end_t
         )
     reply = slack.reply(facts(Change.UNMUTED, mutes=(MUTE,), reason="no longer silenced"))
     assert reply.text.endswith("*Still not told of*: no longer silenced")
+    worse = replace(
+        facts(Change.UNMUTED, mutes=(MUTE,), reason="no longer silenced"), severity=Verdict.CRITICAL
+    )
+    assert "*Told of again*" in slack.reply(worse).text
     assert "*Accepted until" in texts(reply)
 
 

@@ -13,7 +13,7 @@ from riskloop.project import read_register
 from riskloop.register import Register
 from riskloop.services import open_services
 from riskloop.settings import Settings
-from riskloop.status import Status, describe, read_status
+from riskloop.status import Status, describe, never_assessed, read_status
 
 
 def up(*, once: Flag = False, place: Place = HERE) -> int:
@@ -35,10 +35,12 @@ def up(*, once: Flag = False, place: Place = HERE) -> int:
         build_demo(Path.cwd())
         settings = demo_settings(Path.cwd()) or settings
     register = read_register(settings)
-    with open_services(settings):
-        pass  # The store is made, or refused, before anything is started.
+    with open_services(settings) as services:  # The store is made, or refused, before anything is started.
+        unassessed = never_assessed(services, register)
     board = _Board(settings)
-    code: int = serve(settings, project=register.project, once=once, status=board.text)
+    code: int = serve(
+        settings, project=register.project, once=once, unassessed=unassessed, status=board.text
+    )
     # Good looks may leave something open: an incident that waits for one more, a letter nobody took.
     return OPEN if once and code == FINE and board.read().open else code
 

@@ -55,8 +55,8 @@ class Pacer:
     def _take(self, claim: Claim) -> float:
         allowed = self.budgets.get(claim.channel)
         patience = timedelta(seconds=PATIENCE_SECONDS)
-        # GitHub counts writes for the whole token, Slack for each channel.
-        whole = claim.channel == "github"
+        # GitHub counts writes for the whole token, Slack for each channel; a webhook has one channel.
+        whole = claim.channel != "slack"
         place = claim.channel if whole else f"{claim.channel}:{claim.target}"
         now = self.clock()
         with self.store.writing() as connection:

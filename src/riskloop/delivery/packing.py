@@ -9,7 +9,7 @@ from riskloop.channels.markers import Marker, about
 from riskloop.delivery.pacing import Overtaken
 from riskloop.identity import Identity
 from riskloop.incidents import Change
-from riskloop.notifications import Facts, Route
+from riskloop.notifications import Route
 from riskloop.store import Store, chores, outbox, places, postings
 from riskloop.store.outbox import Claim
 from riskloop.store.postings import Posted
@@ -56,7 +56,7 @@ class Packer:
             previous = postings.previous_url(connection, facts, claim.route)
             issue = postings.issue_url(connection, claim.incident)
             unsettled = {} if known else outbox.unsettled(connection, claim)
-        muted = _still_muted(facts)
+        muted = facts.still_quiet
         back = known is not None and not muted and _comes_back(facts.change, known, self.clock())
         left_alone = known is not None and known.state != "open" and not back
         gone = known is not None and known.state == "gone"
@@ -138,13 +138,6 @@ class Packer:
             about=about(claim.facts.subject, claim.facts.concern),
         )
         return marker.signed(self.identity.key)
-
-
-def _still_muted(facts: Facts) -> bool:
-    """Say whether, of an acceptance and a silence, one is over and the other is not: nothing opens then."""
-    return facts.change is Change.UNMUTED and any(
-        mute.hushes(facts.concern, Change.UPDATED, facts.severity) for mute in facts.mutes
-    )
 
 
 def _comes_back(change: Change, known: Posted, now: datetime) -> bool:

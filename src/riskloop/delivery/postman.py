@@ -15,7 +15,7 @@ from riskloop.delivery.packing import Packed, Packer
 from riskloop.errors import Ambiguous, GaveUp, Gone, TryAgain, Undelivered
 from riskloop.identity import Identity
 from riskloop.incidents import Change
-from riskloop.notifications import Posting, Route, belongs
+from riskloop.notifications import Posting, Route, belongs, name_realm
 from riskloop.store import Store, circuits, outbox, postings
 from riskloop.store.budget import Budget
 from riskloop.store.outbox import Claim, Closed
@@ -120,7 +120,9 @@ class Postman:
             else:
                 with self.store.writing() as connection:
                     circuits.close_circuit(connection, circuit.realm, now=self.clock())
-                _log.warning("%s: the token works again; what waited for it goes out now", circuit.realm)
+                _log.warning(
+                    "%s: the token works again; what waited for it goes out now", name_realm(circuit.realm)
+                )
         return closed
 
     def _attempt(self, claim: Claim, packer: Packer, closed: set[Closed]) -> Delivered:
@@ -240,8 +242,8 @@ class Postman:
                 not_before = now + self.settle
             case _:
                 # What else goes there would wait as long, and hold up everybody: it is left to a later round.
-                closed.add(_place(claim.route))
                 asked = error.after if isinstance(error, TryAgain) else None
+                closed.add(_takes_nothing(claim.route, asked_to_wait=asked is not None))
                 not_before = now + timedelta(seconds=max(asked or 0.0, _backoff(claim.attempts)))
         if given_up := _given_up(claim, now, tried=claim.attempts):
             return self._bury(claim, f"{given_up}: {error}", uncertain_since=uncertain)
@@ -297,11 +299,11 @@ def _overtaken(claim: Claim) -> Delivered:
     return _delivered(claim, "pending", error="another worker took it over")
 
 
-def _place(route: Route) -> Closed:
-    """Name what is closed with a place that takes nothing: GitHub limits a token, Slack a channel."""
-    if route.channel == "slack":
+def _takes_nothing(route: Route, *, asked_to_wait: bool) -> Closed:
+    """Name what is left alone for a round: Slack limits a channel; what is not there, is there for nobody."""
+    if route.channel == "slack" and asked_to_wait:
         return Closed(channel=route.channel, target=route.target)
-    return Closed(channel=route.channel)
+    return Closed(realm=route.realm)
 
 
 def _given_up(claim: Claim, now: datetime, *, tried: int) -> str:

@@ -18,10 +18,13 @@ from riskloop.store import Store, chores, circuits, history, places
 from riskloop.sweeping.place import Place, Swept
 from riskloop.sweeping.subjects import list_subjects
 
-__all__ = ["EVERY", "Sweeper", "sweep_if_due"]
+__all__ = ["EVERY", "PATIENCE", "Sweeper", "sweep_if_due"]
 
 EVERY = timedelta(minutes=55)
 """How often the places are swept: every hour, by a follow-up that does not begin to the second."""
+
+PATIENCE = timedelta(minutes=3)
+"""After so long a sweep begins nothing more."""
 
 _LATELY = timedelta(days=2)
 _log = logging.getLogger(__name__)
@@ -42,7 +45,7 @@ class Sweeper:
     channels: Mapping[str, Swept]
     identity: Identity
     turn: Callable[[Route], Turn]
-    patience: timedelta = timedelta(minutes=3)
+    patience: timedelta = PATIENCE
     stopwatch: Callable[[], float] = time.monotonic
 
     def sweep(self, register: Register, occasion: Occasion) -> tuple[str, ...]:

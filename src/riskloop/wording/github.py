@@ -45,10 +45,10 @@ _TOLD_WITHOUT_MENTION = frozenset({Change.EASED, Change.MUTED, Change.RESOLVED})
 _SAID_THEN = {
     Change.ENDING: "If it still stands by then, it is told of again, unless somebody decides anew.",
     Change.DISMISSED: (
-        "This issue is left closed for 24 hours, unless it gets worse; then it is opened again. To be left "
-        "alone for longer, accept the risk until a date."
+        "This issue is left closed for 24 hours, unless it gets worse; then it is opened again."
     ),
 }
+_TO_BE_LEFT_ALONE = "To be left alone for longer, accept the risk until a date."
 _SIGNS = {
     Verdict.OK: "🟢 ok",
     Verdict.WARNING: "🟠 **warning**",
@@ -136,7 +136,10 @@ def comment(facts: Facts, *, marker: str) -> str:
     elif facts.change is Change.MUTED:
         parts += [_until_then(mute) for mute in _holding(facts)]
     if facts.change in _SAID_THEN:
-        parts += [_SAID_THEN[facts.change], "\n".join(f"- {_action(action)}" for action in facts.actions)]
+        # What tells of riskloop itself has nothing that could be decided.
+        alone = _TO_BE_LEFT_ALONE if facts.change is Change.DISMISSED and facts.actions else ""
+        parts.append(f"{_SAID_THEN[facts.change]} {alone}".rstrip())
+        parts.append("\n".join(f"- {_action(action)}" for action in facts.actions))
     if facts.change not in _TOLD_WITHOUT_MENTION:
         parts.append(_owners(facts.owners))
     if facts.change not in {Change.RESOLVED, Change.MUTED, Change.ENDING}:
@@ -201,8 +204,8 @@ def _until_then(mute: Mute) -> str:
 
 
 def _heading(facts: Facts) -> str:
-    still_quiet = facts.change is Change.UNMUTED and _holds_beside(facts)
-    heading, reason = _STILL_QUIET if still_quiet else _HEADINGS[facts.change], _reason(facts)
+    heading = _STILL_QUIET if facts.still_quiet else _HEADINGS[facts.change]
+    reason = _reason(facts)
     if facts.change in _MUTES:
         return f"**{heading}.** {reason[:1].upper()}{reason[1:]}"
     return f"**{heading}**: {reason}"

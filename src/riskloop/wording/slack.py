@@ -129,13 +129,12 @@ def reply(facts: Facts, *, issue_url: str = "") -> Message:
         issue_url: the incident's GitHub issue; empty if there is none.
     """
     sign = _SIGNS[Verdict.OK if facts.change is Change.RESOLVED else facts.severity]
-    still_quiet = facts.change is Change.UNMUTED and bool(facts.mutes)
-    first = f"{sign} *{_STILL_QUIET if still_quiet else _HEADINGS[facts.change]}*: {_reason(facts)}"
+    first = f"{sign} *{_STILL_QUIET if facts.still_quiet else _HEADINGS[facts.change]}*: {_reason(facts)}"
     lines = [first]
     open_for = figures.duration(facts.at - facts.opened_at)
     if facts.change is Change.RESOLVED:
         lines.append(f"It was open for {open_for}.")
-    if still_quiet or (facts.change in _MUTES and len(facts.mutes) > 1):
+    if facts.still_quiet or (facts.change in _MUTES and len(facts.mutes) > 1):
         lines += [_quiet(mute) for mute in facts.mutes]
     if facts.change in _STILL_OPEN:
         lines.append(f"It is {facts.severity}, and has been open for {open_for}.")

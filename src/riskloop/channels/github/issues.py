@@ -236,6 +236,11 @@ class GitHub:
 
     def _is_locked(self, target: str, posting: Posting) -> bool:
         answer = self._look_at(target, posting)
+        if isinstance(answer.failure, TryAgain):
+            raise answer.failure
+        if isinstance(answer.failure, Ambiguous):
+            # Only what was read is lost: the comment was surely not added.
+            raise TryAgain(answer.failure.what, remedy=answer.failure.remedy)
         return answer.failure is None and bool(answer.data.get("locked"))
 
     def _write(
