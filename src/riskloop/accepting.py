@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from riskloop.assessing import SERVICE, Occasion
 from riskloop.assessing.muting import begin_mute, end_mute
+from riskloop.attribution import attributed
 from riskloop.errors import Refused
 from riskloop.incidents import Concern, Incident
 from riskloop.mutes import LONGEST, Mute, Muting
@@ -14,12 +15,6 @@ from riskloop.register import Register
 from riskloop.services import Services
 from riskloop.store import history, mutes
 from riskloop.thresholds import Verdict
-
-LONGEST_NAME = 100
-"""Characters of a name: it stands in one line of an issue."""
-
-LONGEST_REASON = 1_000
-"""Characters of a reason: it stands in every message about the incident until the end."""
 
 _ALL = 100_000
 
@@ -52,7 +47,7 @@ def accept(
     Raises:
         Refused: nothing is open under that name, the time is no good, or there is no name or no reason.
     """
-    who, why = _signed(who, why)
+    who, why = attributed(who, why)
     _bounded(until, at.now)
     with services.store.reading() as connection:
         is_open = history.list_incidents(connection, resolved=False, limit=_ALL)
@@ -87,7 +82,7 @@ def silence(
         Refused: the time is no good, or there is no name or no reason.
         RiskloopError: the register has no such mitigation.
     """
-    who, why = _signed(who, why)
+    who, why = attributed(who, why)
     _bounded(until, at.now)
     (mitigation,) = register.mitigations(only=[name])
     mute = Mute(
@@ -113,7 +108,7 @@ def end_early(services: Services, name: str, muting: Muting, *, who: str, why: s
     Raises:
         Refused: nothing of that sort holds, or there is no name or no reason.
     """
-    who, why = _signed(who, why)
+    who, why = attributed(who, why)
     with services.store.reading() as connection:
         is_open = history.list_incidents(connection, resolved=False, limit=_ALL)
         named = next((one for one in is_open if one.id == name), None)
@@ -178,20 +173,6 @@ def _the_one(register: Register, is_open: Sequence[Incident], name: str) -> Inci
             remedy="accept the incident of a mitigation; see: riskloop incidents",
         )
     return incident
-
-
-def _signed(who: str, why: str) -> tuple[str, str]:
-    """Bring a name and a reason into one line each."""
-    who, why = " ".join(who.split()), " ".join(why.split())
-    if not who or not why:
-        raise Refused("a decision needs a name and a reason", rule="decision", remedy="give both")
-    if len(who) > LONGEST_NAME or len(why) > LONGEST_REASON:
-        raise Refused(
-            f"the name has {len(who)} characters and the reason {len(why)}",
-            rule="decision",
-            remedy=f"write at most {LONGEST_NAME} and {LONGEST_REASON:,}",
-        )
-    return who, why
 
 
 def _bounded(until: datetime, now: datetime) -> None:

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter
 
+from riskloop.attribution import attributed
 from riskloop.errors import Refused
 from riskloop.incidents import Concern
 from riskloop.mitigations import fixture_drift
@@ -49,8 +50,7 @@ def adopt_fixtures(
         Unmeasurable: the fixtures cannot be made anew.
         Undelivered: the branch is pushed, and the pull request could not be opened; decide again.
     """
-    if not who.strip() or not why.strip():
-        raise Refused("a decision needs a name and a reason", rule="decision", remedy="give both")
+    who, why = attributed(who, why)
     place = site(register, services.settings)
     with services.store.writing() as connection:
         incident = history.open_incidents(connection, mitigation.id).get(Concern.BREACH)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from riskloop.attribution import attributed
 from riskloop.channels.console import Console
 from riskloop.delivery.packing import Packer
-from riskloop.errors import Refused, RiskloopError
+from riskloop.errors import RiskloopError
 from riskloop.incidents import Change
 from riskloop.notifications import Facts, name_realm
 from riskloop.register.mistakes import hint
@@ -19,12 +20,6 @@ from riskloop.store import Store, circuits, history, letters, postings
 from riskloop.store.letters import Delivery
 from riskloop.store.outbox import Claim
 from riskloop.story import deliveries_stand
-
-LONGEST_NAME = 100
-"""Characters of a name."""
-
-LONGEST_REASON = 1_000
-"""Characters of a reason."""
 
 _NEWEST = 500
 _UNSIGNED = "here stands the signed line by which riskloop knows this again"
@@ -128,7 +123,7 @@ def drop(store: Store, names: Sequence[str], *, who: str, why: str, now: datetim
         RiskloopError: there is no delivery of one of these ids; nothing was changed.
         Refused: there is no name or no reason, or too much of it.
     """
-    who, why = _signed(who, why)
+    who, why = attributed(who, why)
     outcomes = []
     for name in _chosen(store, names):
         with store.writing() as connection:
@@ -277,17 +272,3 @@ def _at_once() -> None:
 
 def _what(delivery: Delivery) -> str:
     return f"{delivery.subject}: '{delivery.change}' to {delivery.channel} {delivery.target}"
-
-
-def _signed(who: str, why: str) -> tuple[str, str]:
-    """Bring a name and a reason into one line each."""
-    who, why = " ".join(who.split()), " ".join(why.split())
-    if not who or not why:
-        raise Refused("dropping a delivery needs a name and a reason", rule="decision", remedy="give both")
-    if len(who) > LONGEST_NAME or len(why) > LONGEST_REASON:
-        raise Refused(
-            f"the name has {len(who)} characters and the reason {len(why)}",
-            rule="decision",
-            remedy=f"write at most {LONGEST_NAME} and {LONGEST_REASON:,}",
-        )
-    return who, why

@@ -1,6 +1,7 @@
 """What nobody has heard yet is told once, in order, on GitHub and Slack, whatever happens on the way."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -192,6 +193,18 @@ def test_after_eight_attempts_it_is_a_dead_letter(service: Service) -> None:
         states += [state for state in service.deliver() if state.startswith("github")]
         service.clock.advance(3_601)
     assert states == ["github opened pending"] * (MAXIMUM_ATTEMPTS - 1) + ["github opened dead"]
+
+
+def test_an_outage_of_two_hours_makes_no_dead_letter(service: Service) -> None:
+    service.rig.github.fail("502", path=ISSUES, times=10_000)
+    service.look(leaks=2)
+    begun = service.clock()
+    while service.clock() < begun + timedelta(hours=2):
+        assert "github opened dead" not in service.deliver()
+        service.clock.advance(600)
+    service.rig.github.forget()
+    service.clock.advance(3_600)
+    assert service.deliver() == ["github opened done"]
 
 
 def test_after_a_day_it_is_a_dead_letter_however_few_its_attempts(service: Service) -> None:

@@ -253,7 +253,8 @@ class Course:
         self.team.note("the store is restored from its copy")
         restore(self.team.store, self.copy)
         self.auditor.note_break()
-        # Nobody knows how things are before they have looked.
+        # What was seen since the copy is forgotten: nobody knows how things are before they have looked.
+        self.team.verdicts = {one.id: [] for one in self.team.everything}
         self.team.look_at(self.team.everything)
 
     def _deaf(self, channel: str, restore: Callable[[], None]) -> None:

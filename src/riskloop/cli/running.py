@@ -38,9 +38,7 @@ def up(*, once: Flag = False, place: Place = HERE) -> int:
     with open_services(settings) as services:  # The store is made, or refused, before anything is started.
         unassessed = never_assessed(services, register)
     board = _Board(settings)
-    code: int = serve(
-        settings, project=register.project, once=once, unassessed=unassessed, status=board.text
-    )
+    code: int = serve(settings, project=register.project, once=once, unassessed=unassessed, status=board.text)
     # Good looks may leave something open: an incident that waits for one more, a letter nobody took.
     return OPEN if once and code == FINE and board.read().open else code
 

@@ -239,7 +239,7 @@ class Postman:
             case Ambiguous():
                 # It may have been sent at the very end of the attempt, and takes its time from there.
                 uncertain = now if sending else uncertain
-                not_before = now + self.settle
+                not_before = now + max(self.settle, timedelta(seconds=_backoff(claim.attempts)))
             case _:
                 # What else goes there would wait as long, and hold up everybody: it is left to a later round.
                 asked = error.after if isinstance(error, TryAgain) else None
