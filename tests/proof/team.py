@@ -28,7 +28,7 @@ from riskloop.thresholds import Verdict
 from tests.delivering import Service
 from tests.emulator.emulator import GITHUB_TOKEN, SLACK_TOKEN
 from tests.emulator.rig import Rig
-from tests.proof.test_state_machine import Dying, Killed
+from tests.proof.dying import Dying, Killed
 from tests.toys import LEAD, MITIGATION, RISK, ToySettings
 
 LONG_AGO = timedelta(days=40)

@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from riskloop.channels import Channel, Posting
 from riskloop.channels.markers import read_marker
 from riskloop.identity import read_identity
 from riskloop.store import Store, history, letters, open_store
 from tests.emulator.rig import Rig
+from tests.proof.dying import Dying, Killed
 from tests.proof.seeding import SEED
 from tests.sweeping.sweeps import Rows, SweptService, copy_of, lose, restore
 
@@ -27,25 +27,6 @@ pytestmark = pytest.mark.server
 
 HOUR = 3_600.0
 STEPS = 50
-
-
-class Killed(BaseException):
-    """The process is gone: nothing that would handle an error gets to see it."""
-
-
-class Dying:
-    """A channel whose process is killed at its next send: before it, or when it has been applied."""
-
-    def __init__(self, channel: Channel, *, sent: bool) -> None:
-        self._channel, self._sent = channel, sent
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._channel, name)
-
-    def send(self, *given: Any, **named: Any) -> Posting:
-        if self._sent:
-            self._channel.send(*given, **named)
-        raise Killed
 
 
 class Course(RuleBasedStateMachine):
