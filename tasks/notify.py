@@ -8,6 +8,7 @@ from riskloop.services import open_services
 from riskloop.settings import read_settings
 from riskloop.speaking import postman
 from tasks.events import PrefectEvents
+from tasks.report import show_undelivered
 
 
 @task(name="notify", cache_policy=NO_CACHE, persist_result=False, retries=0)
@@ -31,4 +32,5 @@ def notify(*, dry_run: bool = False) -> list[Delivered]:
             log.info("%s: %s", words, one.url or "done")
         else:
             log.warning("%s: %s: %s", words, one.state, one.error)
+    show_undelivered()
     return list(delivered)

@@ -2,9 +2,10 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from prefect import runtime, task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.artifacts import Artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.utilities.urls import url_for
 from slugify import slugify
@@ -25,15 +26,12 @@ _LISTED = 50
 def report(assessed: Sequence[Assessed], *, dry_run: bool = False) -> None:
     """Write each mitigation's page under its own key, whose versions are its history, and the run's table.
 
-    What could not be delivered, in this run or before, has a page of its own while there is such.
-
     Args:
         dry_run: leave them with the run alone, outside of any history.
     """
     with open_services(read_settings()) as services:
         installation = services.identity.installation
         told = _told(services, assessed)
-        failed = _undelivered(services)
     run_url = url_for("flow-run", runtime.flow_run.id) or ""
     for one in assessed:
         create_markdown_artifact(
@@ -63,9 +61,17 @@ def report(assessed: Sequence[Assessed], *, dry_run: bool = False) -> None:
     ]
     key = None if dry_run else artifact_key(installation, str(runtime.flow_run.flow_name))
     create_table_artifact(rows, key=key)
-    if failed:
-        key = None if dry_run else artifact_key(installation, "undelivered")
-        create_markdown_artifact(without_secrets(failed), key=key, description="what could not be delivered")
+
+
+def show_undelivered() -> None:
+    """Write the page of what could not be delivered, in this run or before, if it says something new."""
+    with open_services(read_settings()) as services:
+        failed = without_secrets(_undelivered(services))
+        key = artifact_key(services.identity.installation, "undelivered")
+    # Inside a run without an event loop of its own it answers at once; its type allows for an awaitable.
+    shown = cast("Artifact | None", Artifact.get(key)) if failed else None
+    if failed and (shown is None or shown.data != failed):
+        create_markdown_artifact(failed, key=key, description="what could not be delivered")
 
 
 def _told(services: Services, assessed: Sequence[Assessed]) -> Mapping[str, tuple[str, ...]]:

@@ -30,6 +30,7 @@ from riskloop.store import history
 from riskloop.thresholds import Threshold
 from tests import canaries
 from tests.canaries import CANARIES, OURS
+from tests.emulator.fixtures import hold_to_the_description
 from tests.emulator.rig import Rig
 from tests.proxy.faults import Fault, github_says
 from tests.toys import RISK, TOY, ToySettings
@@ -46,6 +47,7 @@ def canary_rig() -> Iterator[Rig]:
     """Start an emulator that knows our canaries for its tokens."""
     with Rig(canaries.TOKENS) as rig:
         yield rig
+        hold_to_the_description(rig)
 
 
 @pytest.fixture

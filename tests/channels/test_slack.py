@@ -535,6 +535,8 @@ def test_an_extra_message_that_is_gone_needs_no_closing(rig: Rig, slack: Slack, 
     slack.close_extra(
         slack_channel, extra, says="It is over.", duplicate=False, marker=marker("d1"), turn=at_once
     )
+    assert rig.slack.recorded[-1].path == UPDATE
+    assert rig.messages(slack_channel) == []
 
 
 def test_a_token_is_proved_by_asking_whose_it_is_each_time(rig: Rig, slack: Slack) -> None:

@@ -13,8 +13,9 @@ import pytest
 from riskloop import mitigations, redaction
 from tests import canaries
 from tests.canaries import CANARIES
+from tests.emulator.fixtures import hold_to_the_description
 from tests.emulator.rig import Rig
-from tests.flows.looping import Team, make_team, settings_of
+from tests.flows.looping import MITIGATION, Team, make_team, settings_of
 from tests.proxy.faults import Fault, github_says
 from tests.waiting import wait_until
 
@@ -40,6 +41,7 @@ def team(prefect_here: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         for name, value in given.items():
             monkeypatch.setenv(name, value)
         yield made
+        hold_to_the_description(rig)
 
 
 def raise_a_bug(*_: object, **__: object) -> None:
@@ -77,6 +79,7 @@ def test_no_canary_comes_out_of_a_flow_run(
         mitigations.kinds.cache_clear()
         states.append(team.look())
     mitigations.kinds.cache_clear()
+    assert team.run("follow_up").name == "Completed"
 
     assert [state.name for state in states] == ["Breached", "Breached", "Failed", "Failed", "Failed"]
     runs = {"any_": [str(run) for run in team.runs]}
@@ -105,7 +108,8 @@ def test_no_canary_comes_out_of_a_flow_run(
     assert canaries.found((team.project / "child-environment").read_text(encoding="utf-8")) == []
     assert "LookupError" in places["the tasks"]
     (team.project / "input/broken").unlink()
-    for command in ("measure", "measure --json", "deliveries", "deliveries --json", "incidents", "status"):
+    commands = ("measure", "measure --json", "deliveries", "deliveries --json", "incidents", "status")
+    for command in (*commands, f"why {MITIGATION}", f"why {MITIGATION} --json"):
         ended = subprocess.run(
             [sys.executable, "-c", "from riskloop.cli import main; main()", *command.split()],
             env=dict(os.environ),

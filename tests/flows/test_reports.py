@@ -1,6 +1,7 @@
 """What a run leaves in the Prefect UI, how much it asks of the server, and what a dry run leaves."""
 
 import json
+import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -52,19 +53,36 @@ def test_a_run_has_a_table_of_all_it_looked_at(team: Team) -> None:
     assert issue["html_url"] in row["told in"]
 
 
-def test_a_run_shows_what_could_not_be_delivered_while_there_is_such(team: Team) -> None:
+def test_a_run_shows_what_could_not_be_delivered_once(team: Team) -> None:
     team.record(a="2")
     team.rig.github.fail("422", method="POST", path=r"/repos/[^/]+/[^/]+/issues")
     team.look()
-    page, undelivered = team.artifacts("markdown")
+    undelivered, page = team.artifacts("markdown")
     assert "Golden fixtures no longer match: warning" in page["data"]
     assert undelivered["key"].startswith("undelivered-")
     assert undelivered["data"].startswith("# Not everything could be delivered\n")
     assert f"| opened | github {team.repository} | " in undelivered["data"]
+    team.run("follow_up")
+    team.look()
+    assert len(team.artifacts("markdown")) == 3, "the same is not shown again"
     with closing(open_store(f"sqlite:///{team.state / 'riskloop.sqlite'}")) as store:
         drop(store, [dead.id for dead in letters_of(store)], who="QA", why="so", now=datetime.now(UTC))
     team.look()
-    assert len(team.artifacts("markdown")) == 3
+    assert len(team.artifacts("markdown")) == 4
+
+
+def test_a_follow_up_shows_what_it_could_not_deliver(team: Team) -> None:
+    issues = r"/repos/[^/]+/[^/]+/issues"
+    team.record(a="2")
+    team.rig.github.fail("429", method="POST", path=issues, times=99)
+    team.look()
+    team.rig.github.forget()
+    with sqlite3.connect(team.state / "riskloop.sqlite") as store:
+        store.execute("UPDATE deliveries SET not_before = NULL")
+    team.rig.github.fail("422", method="POST", path=issues)
+    team.run("follow_up")
+    (undelivered,) = team.artifacts("markdown", run=team.runs[-1])
+    assert undelivered["key"].startswith("undelivered-")
 
 
 def letters_of(store: Store) -> tuple[Delivery, ...]:

@@ -15,6 +15,7 @@ from riskloop.settings import read_settings
 from riskloop.speaking import budgets
 from riskloop.store import Store, letters, open_store
 from tests.delivering import Service
+from tests.emulator.fixtures import hold_to_the_description
 from tests.emulator.rig import Rig
 from tests.store.shelf import seen, toy
 from tests.toys import QA
@@ -36,6 +37,7 @@ def a_service(place: Path) -> Iterator[Service]:
         for proxy in (rig.github, rig.slack):
             proxy.clock = lambda: service.clock().timestamp()
         yield service
+        hold_to_the_description(rig)
     store.close()
 
 

@@ -25,7 +25,7 @@ from riskloop.redaction import redacted
 from riskloop.store.circuits import in_realm
 from riskloop.store.history import new_id
 from riskloop.store.postings import keep_posting
-from riskloop.store.tables import deliveries, incidents, transitions
+from riskloop.store.tables import deliveries, incidents, transitions, writes
 from riskloop.thresholds import Verdict
 
 _facts = TypeAdapter(Facts)
@@ -148,6 +148,7 @@ def queue(
 ) -> tuple[str, ...]:
     """List the deliveries to send next: owners take turns, and of each owner's the most urgent comes first.
 
+    Of two owners whose turn it is, and whose matters are as urgent, the one who was written to last waits.
     Only the oldest unfinished delivery of an incident and place is among them, so that an incident's messages
     arrive in order. One left in `sending` by a worker that died is taken over after its lease.
 
@@ -162,7 +163,8 @@ def queue(
         )
         .label("turn")
     )
-    query = select(deliveries.c.id, deliveries.c.urgency, deliveries.c.number, turn)
+    served = select(writes.c.owner, func.max(writes.c.at).label("at")).group_by(writes.c.owner).subquery()
+    query = select(deliveries.c.id, deliveries.c.urgency, deliveries.c.owner, deliveries.c.number, turn)
     waiting = query.where(
         # Written out, as the index of the unfinished has them: only so does SQLite use it.
         deliveries.c.state.in_(
@@ -173,7 +175,11 @@ def queue(
         ~_follows_another(),
         ~or_(false(), *(one.covers for one in closed)),
     ).subquery()
-    ordered = select(waiting.c.id).order_by(waiting.c.turn, waiting.c.urgency, waiting.c.number)
+    ordered = (
+        select(waiting.c.id)
+        .outerjoin(served, served.c.owner == waiting.c.owner)
+        .order_by(waiting.c.turn, waiting.c.urgency, served.c.at.nulls_first(), waiting.c.number)
+    )
     return tuple(connection.execute(ordered.limit(limit)).scalars())
 
 
