@@ -431,3 +431,54 @@ def test_a_message_that_was_posted_before_its_issue_links_to_it_after_the_sweep(
     assert service.threads() == [0], "nobody is called for it"
     assert service.sweep() == ()
     assert service.deliver() == []
+
+
+@pytest.mark.parametrize("swept", [True, False])
+def test_an_accepted_issue_that_a_person_closed_is_not_opened_by_new_numbers_a_day_later(
+    service: SweptService, *, swept: bool
+) -> None:
+    service.look(leaks=2)
+    service.deliver()
+    accept(service, days=30)
+    service.deliver()
+    service.rig.close_issue(service.repository, service.issue()["number"])
+    service.sweep()
+    service.clock.advance(A_DAY + 60)
+    if swept:
+        service.sweep()
+    service.look(leaks=3)
+    service.deliver()
+    assert service.issue()["state"] == "closed"
+    service.clock.advance(23 * A_DAY)
+    assert follow_mutes(service.store, service.occasion()), "its end is announced"
+    service.deliver()
+    assert service.issue()["state"] == "closed"
+    service.look(leaks=20)
+    service.deliver()
+    assert service.issue()["state"] == "open", "what is worse than was accepted is told of"
+
+
+def test_a_silenced_issue_that_a_person_closed_stays_so_however_bad_it_gets(service: SweptService) -> None:
+    service.look(leaks=2)
+    service.deliver()
+    silence = Mute(
+        id=history.new_id(),
+        muting=Muting.SILENCED,
+        subject=service.mitigation.id,
+        concern=None,
+        severity=Verdict.UNKNOWN,
+        who="Octo Lead",
+        why="we are moving house",
+        since=service.clock(),
+        until=service.clock() + timedelta(days=30),
+    )
+    begin_mute(service.store, silence, service.occasion())
+    service.deliver()
+    service.rig.close_issue(service.repository, service.issue()["number"])
+    service.look(leaks=20)
+    service.deliver()
+    assert service.issue()["state"] == "closed"
+    service.clock.advance(30 * A_DAY)
+    follow_mutes(service.store, service.occasion())
+    service.deliver()
+    assert service.issue()["state"] == "open", "at the end it speaks again"

@@ -18,6 +18,7 @@ GRACE = timedelta(hours=24)
 """How long what a person closed or took away is left so, unless the incident worsens."""
 
 _CLOCKS_DIFFER = timedelta(minutes=10)
+_COMES_BACK_AT_ONCE = frozenset({Change.WORSENED, Change.REOPENED, Change.UNMUTED})
 _HEARD_ALL_THE_SAME = frozenset({Change.RESOLVED, Change.DISMISSED, Change.MUTED, Change.ENDING})
 
 
@@ -56,12 +57,13 @@ class Packer:
             previous = postings.previous_url(connection, facts, claim.route)
             issue = postings.issue_url(connection, claim.incident)
             unsettled = {} if known else outbox.unsettled(connection, claim)
-        muted = facts.still_quiet
-        back = known is not None and not muted and _comes_back(facts.change, known, self.clock())
+        # What is accepted or silenced comes back for nothing that is not told of.
+        quiet = facts.quiet or facts.still_quiet
+        back = known is not None and not quiet and _comes_back(facts.change, known, self.clock())
         left_alone = known is not None and known.state != "open" and not back
         gone = known is not None and known.state == "gone"
         hushed = left_alone and (gone or facts.change not in _HEARD_ALL_THE_SAME)
-        hushed = hushed or (muted and known is None)
+        hushed = hushed or (facts.still_quiet and known is None)
         opening = claim.id if known is None or gone else known.opening
         parcel = Parcel(
             delivery=claim.id,
@@ -73,7 +75,7 @@ class Packer:
             previous_url=known.posting.url if known and gone else previous,
             issue_url=issue,
             attempted_at=claim.uncertain_since,
-            reopen=back or facts.change in {Change.WORSENED, Change.REOPENED},
+            reopen=not quiet and (back or facts.change in _COMES_BACK_AT_ONCE),
         )
         # A dead letter may have arrived after all: opened unseen, the incident would have two postings.
         for lost, made_at in unsettled.items():
@@ -142,7 +144,7 @@ class Packer:
 
 def _comes_back(change: Change, known: Posted, now: datetime) -> bool:
     """Say whether what a person closed or took away is opened again by a change of its incident."""
-    if known.state == "open" or change in {Change.RESOLVED, Change.DISMISSED}:
+    if known.state == "open" or change in _HEARD_ALL_THE_SAME:
         return False
     since = known.state_at or now
-    return change in {Change.WORSENED, Change.REOPENED, Change.UNMUTED} or now >= since + GRACE
+    return change in _COMES_BACK_AT_ONCE or now >= since + GRACE
