@@ -21,7 +21,9 @@ def look(mitigation: Mitigation, site: Site) -> Look:
     at: datetime = site.now
     nothing = Look(mitigation=mitigation.id, at=at)
     try:
-        observation = mitigation.kind.measure(mitigation.settings, site)
+        observation = mitigation.kind.measure(
+            mitigation.settings, replace(site, mitigation=mitigation.id)
+        )
     except RiskloopError as error:
         return replace(nothing, reason=redacted(str(error)))
     except Exception as error:  # noqa: BLE001 - the one place that isolates a mitigation from the next

@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from riskloop.proposals import Proposal, Receipt
+
 
 class Worse(StrEnum):
     """Which way a metric gets worse."""
@@ -70,10 +72,15 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """All measurements of one look, with their evidence."""
+    """All measurements of one look, with their evidence.
+
+    Args:
+        proposal: what may be proposed for the project's repository; None if this is not asked for.
+    """
 
     measurements: tuple[Measurement, ...]
     evidence: Evidence
+    proposal: Proposal | None = None
 
     def value(self, metric: str) -> float | None:
         return next((m.value for m in self.measurements if m.metric == metric), None)
@@ -89,6 +96,7 @@ class Look:
         observation: what was seen; None when we could not look.
         reason: why there is no observation, in words; empty when there is one.
         failure: the unexpected exception behind the reason, if it was one: a bug, to be raised at the end.
+        receipt: what acting on it came to; None if nobody acted.
     """
 
     mitigation: str
@@ -96,3 +104,4 @@ class Look:
     observation: Observation | None = None
     reason: str = ""
     failure: Exception | None = None
+    receipt: Receipt | None = None

@@ -68,6 +68,23 @@ class Risk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What a person decided about a mitigation, as it was recorded.
+
+    Args:
+        decision: its name, such as `acknowledge`.
+        who: as they gave their name.
+        details: what was decided, JSON values only.
+    """
+
+    decision: str
+    who: str
+    why: str
+    at: datetime
+    details: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """Where a kind works.
 
@@ -75,11 +92,15 @@ class Site:
         project: the directory of the register, absolute: relative settings are below it.
         state: our own directory, for mirrors and scratch space.
         now: the moment the look stands for.
+        mitigation: the id of the mitigation it works for; empty where it is of no matter.
+        decisions: what people decided about that mitigation and its kind heeds, the newest first.
     """
 
     project: Path
     state: Path
     now: datetime
+    mitigation: str = ""
+    decisions: tuple[Decision, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +130,7 @@ class Kind:
         remedy: what a person can do about a breach, a sentence each.
         forms: the decisions a person can take from the Prefect UI.
         measure: look, change nothing; raises Unmeasurable.
+        heeds: the names of the decisions that its looks are to know of.
     """
 
     name: str
@@ -119,6 +141,7 @@ class Kind:
     forms: tuple[Form, ...]
     measure: Callable[[Any, Site], Observation]
     about: str = ""
+    heeds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from riskloop.risks import Kind
 
 @cache
 def kinds() -> Mapping[str, Kind]:
-    """Every kind there is, by name. A kind's module has Settings, METRICS, REMEDY, FORMS and measure()."""
+    """Every kind, by name. Its module has Settings, METRICS, REMEDY, FORMS, HEEDS and measure()."""
     found = {}
     for entry in pkgutil.iter_modules(__path__):
         module = import_module(f"{__name__}.{entry.name}")
@@ -25,5 +25,6 @@ def kinds() -> Mapping[str, Kind]:
             remedy=module.REMEDY,
             forms=module.FORMS,
             measure=module.measure,
+            heeds=module.HEEDS,
         )
     return found

@@ -42,8 +42,11 @@ FORMS = (
     ),
 )
 
+HEEDS = ()
+
 __all__ = [
     "FORMS",
+    "HEEDS",
     "METRICS",
     "REMEDY",
     "Adoption",

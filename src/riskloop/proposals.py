@@ -1,0 +1,49 @@
+"""A change to the project's repository that a look made ready, and what became of proposing it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A commit that may be proposed as the one pull request of its branch, or word that there is none now.
+
+    Args:
+        branch: its name, on our side and on the other: `riskloop/<mitigation>`.
+        repository: the bare repository of ours that holds the commit.
+        commit: the commit; empty if nothing is proposed now, so that a pull request still open is overtaken.
+        base: the commit it follows; empty if nothing is proposed.
+        proposes: what it brings, so that one which a person closed is not proposed again: an upstream commit,
+            or a fingerprint.
+        title: one line of plain text.
+        body: Markdown, everything foreign in it escaped; at most 60,000 characters.
+        ready: it may be reviewed as it stands; a draft otherwise.
+        reason: why nothing is proposed now, one sentence without a full stop; or why it is a draft.
+    """
+
+    branch: str
+    repository: Path
+    commit: str = ""
+    base: str = ""
+    proposes: str = ""
+    title: str = ""
+    body: str = ""
+    ready: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What acting on a look came to.
+
+    Args:
+        says: in words, one sentence without a full stop; empty if there was nothing to do.
+        url: the pull request; empty if there is none.
+        failed: it could not be done, and the run fails for it.
+        failure: the unexpected exception behind that, if it was one: a bug, to be raised at the end.
+    """
+
+    says: str = ""
+    url: str = ""
+    failed: bool = False
+    failure: Exception | None = None
