@@ -124,14 +124,16 @@ def next_transition(
     if incident is None:
         if assessment.verdict is Verdict.OK or streaks.breached < after:
             return None
-        return _breach(Change.OPENED, assessment, f"{_names(assessment.breaches)} passed the threshold")
+        return _breach(Change.OPENED, assessment, _passed(assessment))
     if assessment.verdict is Verdict.OK:
         if streaks.fine < resolve_after:
             return None
         return Transition(
             change=Change.RESOLVED,
             severity=Verdict.OK,
-            reason=f"{_names(incident.breaches)} back within the threshold",
+            reason=f"{_names(incident.breaches)} back within the threshold"
+            if incident.breaches
+            else "nothing went wrong this time",
         )
     return _still_breached(incident, assessment)
 
@@ -161,7 +163,7 @@ def _still_breached(incident: Incident, assessment: Assessment) -> Transition | 
     if assessment.verdict.rank < incident.severity.rank:
         return _breach(Change.EASED, assessment, f"from {incident.severity} to {assessment.verdict}")
     if assessment.breaches != incident.breaches:
-        return _breach(Change.UPDATED, assessment, "new numbers")
+        return _breach(Change.UPDATED, assessment, "new numbers" if assessment.breaches else assessment.reason)
     return None
 
 
@@ -183,5 +185,12 @@ def _breach(change: Change, assessment: Assessment, reason: str) -> Transition:
     return Transition(change=change, severity=assessment.verdict, reason=reason, breaches=assessment.breaches)
 
 
+def _passed(assessment: Assessment) -> str:
+    """Say what a breach is: metrics past their thresholds, or else what could not be done."""
+    if not assessment.breaches:
+        return assessment.reason
+    return f"{_names(assessment.breaches)} passed the threshold"
+
+
 def _names(readings: tuple[Reading, ...]) -> str:
-    return ", ".join(reading.metric for reading in readings) or "every metric"
+    return ", ".join(reading.metric for reading in readings)

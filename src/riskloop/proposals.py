@@ -47,3 +47,8 @@ class Receipt:
     url: str = ""
     failed: bool = False
     failure: Exception | None = None
+
+    @property
+    def sentence(self) -> str:
+        """Say what it came to, one sentence without a full stop; empty if there was nothing to do."""
+        return f"it could not be proposed: {self.says}" if self.failed else self.says

@@ -57,7 +57,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
-    """The verdict on one look: the worst of its readings, or unknown with the reason."""
+    """The verdict on one look: the worst of its readings, or what went wrong with it, and the reason."""
 
     verdict: Verdict
     readings: tuple[Reading, ...] = ()
@@ -69,7 +69,10 @@ class Assessment:
 
 
 def assess_look(look: Look, metrics: tuple[Metric, ...], thresholds: Mapping[str, Threshold]) -> Assessment:
-    """Judge every measurement of a look; a metric without a threshold is shown and never breached."""
+    """Judge every measurement of a look; a metric without a threshold is shown and never breached.
+
+    Where it should have been acted on and could not be, that is a warning at least: somebody asked for it.
+    """
     if look.observation is None:
         return Assessment(verdict=Verdict.UNKNOWN, reason=look.reason)
     known = {metric.name: metric for metric in metrics}
@@ -89,4 +92,7 @@ def assess_look(look: Look, metrics: tuple[Metric, ...], thresholds: Mapping[str
         )
     verdicts = (reading.verdict for reading in readings)
     worst = max(verdicts, key=lambda verdict: verdict.rank, default=Verdict.OK)
+    if look.receipt and look.receipt.failed:
+        worst = max(worst, Verdict.WARNING, key=lambda verdict: verdict.rank)
+        return Assessment(verdict=worst, readings=tuple(readings), reason=look.receipt.sentence)
     return Assessment(verdict=worst, readings=tuple(readings))

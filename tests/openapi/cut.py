@@ -37,6 +37,7 @@ OPERATIONS: Mapping[str, tuple[str, ...]] = {
     f"{_REPOSITORY}/issues/comments/{{comment_id}}": ("get", "patch"),
     f"{_REPOSITORY}/labels": ("get", "post"),
     f"{_REPOSITORY}/pulls": ("get", "post"),
+    f"{_REPOSITORY}/pulls/{{pull_number}}": ("get", "patch"),
     _ISSUE: ("get", "patch"),
     f"{_ISSUE}/comments": ("get", "post"),
     f"{_ISSUE}/events": ("get",),

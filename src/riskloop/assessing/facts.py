@@ -10,6 +10,7 @@ from riskloop.incidents import Change, Concern, Incident, Transition
 from riskloop.measurements import Look, Section
 from riskloop.mutes import Mute, Muting
 from riskloop.notifications import Action, Facts, Links, Reach
+from riskloop.proposals import Receipt
 from riskloop.risks import Mitigation, Owner
 from riskloop.thresholds import Assessment, Verdict
 
@@ -79,11 +80,12 @@ def facts_of_look(
         kind=kind.name,
         kind_says=kind.says,
         readings=assessment.readings,
-        summary=seen.summary if seen else assessment.reason,
+        summary=_summary(seen.summary, look.receipt) if seen else assessment.reason,
         sections=sections,
         document=document,
         remedy=kind.remedy if is_breach else (),
         actions=(
+            *(_proposed(look.receipt) if is_breach else ()),
             *(_actions(mitigation, occasion.links) if is_breach else ()),
             _accepting(told.incident, occasion.links),
         ),
@@ -153,6 +155,22 @@ def _facts(told: Told, owners: tuple[Owner, ...], occasion: Occasion, **more: An
         run_url=occasion.links.run,
         **more,
     )
+
+
+def _summary(found: str, receipt: Receipt | None) -> str:
+    """Say what was found, and what acting on it came to unless the link to it says so."""
+    if receipt is None or not receipt.says or (receipt.url and not receipt.failed):
+        return found
+    sentence = f"{receipt.sentence[:1].upper()}{receipt.sentence[1:]}."
+    return f"{found.rstrip()} {sentence}".lstrip()
+
+
+def _proposed(receipt: Receipt | None) -> tuple[Action, ...]:
+    """Lead to the pull request, if there is one: it is the first thing to do."""
+    if receipt is None or not receipt.url:
+        return ()
+    says = "" if receipt.failed else receipt.says
+    return (Action(says=f"Pull request: {says}" if says else "Pull request", url=receipt.url),)
 
 
 def _actions(mitigation: Mitigation, links: Links) -> tuple[Action, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from hashlib import sha256
 
 from sqlalchemy import Connection
 
@@ -14,6 +15,9 @@ from riskloop.notifications import Facts, Route, belongs, routes
 from riskloop.risks import Mitigation, Owner
 from riskloop.store import history, outbox
 from riskloop.thresholds import Assessment, Verdict
+
+_AND = "+"
+"""Between the fingerprint of what was found and that of what came of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,20 +213,30 @@ def _change(
 
 
 def _fresh_evidence(incident: Incident, case: Case) -> Transition | None:
-    """Tell of the same numbers with another finding behind them: decisions are held against what is told."""
+    """Tell of the same numbers with another finding behind them, or if something else came of it.
+
+    Decisions are held against what is told.
+    """
     found = _fingerprint(case.look)
-    if not case.assessment.breaches or found == incident.fingerprint:
+    if not case.assessment.verdict.rank or found == incident.fingerprint:
         return None
+    receipt, same = case.look.receipt, found.partition(_AND)[0] == incident.fingerprint.partition(_AND)[0]
+    done = receipt.sentence if receipt else "what came of it is no longer known"
     return Transition(
         change=Change.UPDATED,
         severity=incident.severity,
-        reason="the same numbers, and something else behind them",
+        reason=done if same and done else "the same numbers, and something else behind them",
         breaches=incident.breaches,
     )
 
 
 def _fingerprint(look: Look) -> str:
-    return look.observation.evidence.fingerprint if look.observation else ""
+    """Give the fingerprint of what was found, and behind it, if it was acted on, that of what came of it."""
+    found = look.observation.evidence.fingerprint if look.observation else ""
+    if look.receipt is None:
+        return found
+    came_of_it = f"{look.receipt.failed} {look.receipt.url} {look.receipt.says}"
+    return f"{found}{_AND}{sha256(came_of_it.encode()).hexdigest()[:12]}"
 
 
 def _address(connection: Connection, incident: Incident, missing: Sequence[Route], case: Case) -> None:
@@ -242,7 +256,7 @@ def _stands(concern: Concern, assessment: Assessment) -> bool:
     """Say whether the look itself shows that an incident goes on; only then can it be handed over."""
     if concern is Concern.BLIND:
         return assessment.verdict is Verdict.UNKNOWN
-    return bool(assessment.breaches)
+    return assessment.verdict.rank > 0
 
 
 def _long_enough(case: Case) -> Streaks:

@@ -14,6 +14,9 @@ def made_sound(look: Look, metrics: tuple[Metric, ...]) -> Look:
     Args:
         metrics: every metric the mitigation's kind can report.
     """
+    if look.receipt:
+        says, url = (storable(redacted(text)) for text in (look.receipt.says, look.receipt.url))
+        look = replace(look, receipt=replace(look.receipt, says=says, url=url))
     seen = look.observation
     if seen is None:
         return replace(look, reason=storable(redacted(look.reason)))

@@ -69,6 +69,7 @@ class Bare:
         stdin: bytes = b"",
         index: Path | None = None,
         tree: Path | None = None,
+        beside: Sequence[Path] = (),
         variables: Mapping[str, str] | None = None,
     ) -> Finished:
         """Run git on the mirror, which must exist.
@@ -77,7 +78,8 @@ class Bare:
             arguments: the subcommand and what follows.
             stdin: what it reads.
             index: a scratch file to use as index.
-            tree: a scratch folder to use as working tree.
+            tree: a folder to use as working tree.
+            beside: other bare repositories whose objects may be read as well.
             variables: further environment.
 
         Raises:
@@ -88,6 +90,10 @@ class Bare:
             given["GIT_INDEX_FILE"] = str(index)
         if tree is not None:
             given["GIT_WORK_TREE"] = str(tree)
+        if beside:
+            given["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = ":".join(
+                f'"{_escaped(str(place / "objects"))}"' for place in beside
+            )
         return self._must(self._run(arguments, stdin=stdin, variables=given))
 
     def _must(self, finished: Finished) -> Finished:
@@ -115,13 +121,20 @@ class Bare:
             stdin=stdin,
         )
 
-    def _environment(self) -> dict[str, str]:
-        """Build git's environment: no configuration but ours, no prompt, no protocol but those named."""
-        settings = self.path.with_suffix(".gitconfig")
+    def _environment(self, *also: Path) -> dict[str, str]:
+        """Build git's environment: no configuration but ours, no prompt, no protocol but those named.
+
+        Args:
+            also: further repositories on this machine to be read.
+        """
+        settings = self.path.with_suffix(".beside.gitconfig" if also else ".gitconfig")
         # `-c safe.directory` is not heard by the other side of a fetch; a file named here is.
-        safe = [*_places(self.source), str(self.path)] if self.source.startswith("/") else [str(self.path)]
+        places = [*([self.source] if self.source.startswith("/") else []), *map(str, also)]
+        safe = [*(name for place in places for name in _places(place)), str(self.path)]
         lines = [f'\tdirectory = "{_escaped(place)}"' for place in safe]
-        content = "\n".join(("[safe]", *lines, "[gc]", "\tautoDetach = false", ""))
+        # The other side of a fetch from a folder reads this file too: it may leave files out.
+        serves = ("[uploadpack]", "\tallowFilter = true", "\tallowAnySHA1InWant = true")
+        content = "\n".join(("[safe]", *lines, "[gc]", "\tautoDetach = false", *serves, ""))
         if not settings.exists() or settings.read_bytes() != content.encode("utf-8", "surrogateescape"):
             write_whole(settings, content.encode("utf-8", "surrogateescape"))
         return clean_environment(

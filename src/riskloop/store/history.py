@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, insert, select, update
@@ -11,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, inse
 from riskloop.incidents import Change, Concern, Incident, Streaks, Transition
 from riskloop.notifications import Facts
 from riskloop.redaction import without_secrets
+from riskloop.risks import Decision
 from riskloop.store.tables import (
     decisions,
     incidents,
@@ -23,6 +25,7 @@ from riskloop.thresholds import Reading, Verdict
 
 _readings = TypeAdapter(tuple[Reading, ...])
 _facts = TypeAdapter(Facts)
+_details = TypeAdapter(dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +239,32 @@ def complete_decision(connection: Connection, number: int, *, details: str, at: 
         update(decisions)
         .where(decisions.c.number == number)
         .values(details=without_secrets(details), completed_at=at)
+    )
+
+
+def list_decisions(
+    connection: Connection, about: Collection[str], names: Collection[str]
+) -> dict[str, tuple[Decision, ...]]:
+    """Read the decisions of these names that were carried out, by mitigation, the newest first."""
+    query = select(decisions).where(
+        decisions.c.mitigation.in_(about),
+        decisions.c.decision.in_(names),
+        decisions.c.completed_at.is_not(None),
+    )
+    found: dict[str, tuple[Decision, ...]] = dict.fromkeys(about, ())
+    for row in connection.execute(query.order_by(decisions.c.number.desc())).mappings():
+        found[row["mitigation"]] += (decision_of(row),)
+    return found
+
+
+def decision_of(row: RowMapping) -> Decision:
+    """Make a decision of its row."""
+    return Decision(
+        decision=row["decision"],
+        who=row["who"],
+        why=row["why"],
+        at=row["at"],
+        details=_details.validate_json(row["details"]),
     )
 
 

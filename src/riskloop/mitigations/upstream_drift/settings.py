@@ -58,7 +58,7 @@ class Settings(BaseModel):
     )
     patches: ProjectPath | None = Field(
         None,
-        description="The folder of our patches on it, in the order of its `series` file, else of their names.",
+        description="The folder of our patches on it: in the order of its `series` file, else by name.",
     )
     watch: list[Below] = Field(
         default=[],
