@@ -46,7 +46,7 @@ def compare(
     ours: Callable[[], object],
     peer: Callable[[], object],
     *,
-    goal: float,
+    goal: float | None,
     runs: int = 5,
     why: str = "",
 ) -> Result:
@@ -56,7 +56,8 @@ def compare(
         name: the work, as the table names it.
         ours: our way of doing it; what it needs must be there already.
         peer: the other way, doing the same work.
-        goal: the ratio of our wall time to the peer's that is not to be exceeded.
+        goal: the ratio of our wall time to the peer's that is not to be exceeded; None where there
+            is none to reach.
         runs: how often each is timed.
         why: a sentence that says why the goal is missed, for as long as it is.
     """

@@ -32,11 +32,12 @@ _FILES_OF_A_PATCH = 3
 _SHORT, _LONG = 50, 150
 _SIDE_BRANCH, _PIN = "refs/heads/side", "refs/heads/pinned"
 _NAME, _ADDRESS = "Bench", "bench@example.com"
-_WORDS = (
-    "self result value index buffer config state error options request response token stream parse build "
-    "read write open close flush retry session thread message event handler context scope limit offset "
-    "length header payload encode decode schema field record column table query filter merge split"
-).split()
+_SPOKEN = """
+self result value index buffer config state error options request response token stream parse build read write
+open close flush retry session thread message event handler context scope limit offset length header payload
+encode decode schema field record column table query filter merge split
+"""
+_WORDS = _SPOKEN.split()
 
 
 def git(folder: Path, *arguments: str, given: bytes = b"", index: Path | None = None) -> str:
@@ -61,7 +62,7 @@ def git(folder: Path, *arguments: str, given: bytes = b"", index: Path | None = 
     )
     if done.returncode:
         raise SystemExit(f"git {' '.join(arguments)[:200]}: {done.stderr.decode(errors='replace')[-2000:]}")
-    return done.stdout.decode().strip()
+    return done.stdout.decode().rstrip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +74,7 @@ class History:
         pin: the commit that is vendored; `head` is BEHIND commits later.
         project: a working copy with the vendored folder, the pin's file and the patches, all committed.
         patches: the files of the patches, in order.
+        touched: the files of upstream that they change.
     """
 
     upstream: Path
@@ -80,6 +82,7 @@ class History:
     head: str
     project: Path
     patches: tuple[Path, ...]
+    touched: tuple[str, ...]
 
 
 def make_history(folder: Path) -> History:
@@ -98,7 +101,8 @@ def make_history(folder: Path) -> History:
     git(folder, "clone", "--quiet", "--bare", "--shared", str(upstream), str(desk))
     patches, series = _make_series(desk, pin, folder / "patches")
     project = _make_project(folder / "project", desk, pin, series, patches)
-    return History(upstream=upstream, pin=pin, head=head, project=project, patches=patches)
+    touched = tuple(git(desk, "diff-tree", "-r", "--name-only", pin, series).splitlines())
+    return History(upstream=upstream, pin=pin, head=head, project=project, patches=patches, touched=touched)
 
 
 def _import(upstream: Path) -> None:
@@ -140,7 +144,7 @@ def _touches(chance: random.Random) -> list[list[int]]:
     for commit in range(1, COMMITS + 1):
         place = (commit - 1) % _BLOCK
         among = on_side if place in _SIDE else on_main
-        chosen = set(chance.sample(among, chance.choice((1, 1, 2, 2, 3, 4))))
+        chosen = set(chance.sample(among, chance.choice((1, 1, 2, 2, 3, 4, 6, 8))))
         if commit > COMMITS - BEHIND:
             chosen -= patched
             chosen |= {since[commit]} if commit in since else set()
@@ -252,8 +256,10 @@ def _make_series(desk: Path, pin: str, folder: Path) -> tuple[tuple[Path, ...], 
 
 def _make_project(project: Path, desk: Path, pin: str, series: str, patches: Sequence[Path]) -> Path:
     """Make a working copy with the vendored folder, patches applied, the pin's file and the patches."""
-    git(desk, "clone", "--quiet", "--shared", "--no-checkout", str(desk), str(project))
-    git(project, "read-tree", "--empty")
+    project.mkdir()
+    git(project, "init", "--quiet", "--initial-branch=main")
+    borrowed = project / ".git/objects/info/alternates"
+    borrowed.write_text(f"{desk / 'objects'}\n")
     git(project, "read-tree", f"--prefix={VENDORED}/", series)
     git(project, "checkout-index", "--all")
     (project / PIN).write_text(f"{pin}\n")
@@ -262,11 +268,7 @@ def _make_project(project: Path, desk: Path, pin: str, series: str, patches: Seq
         (project / SERIES / patch.name).write_bytes(patch.read_bytes())
     git(project, "add", "--", PIN, SERIES)
     commit = git(project, "commit-tree", git(project, "write-tree"), given=b"Vendor it\n")
-    # Its history is its own: nothing of upstream's is left in it.
     git(project, "update-ref", "refs/heads/main", commit)
-    git(project, "symbolic-ref", "HEAD", "refs/heads/main")
-    git(project, "remote", "remove", "origin")
     git(project, "repack", "-adq")
-    (project / ".git/objects/info/alternates").unlink()
-    git(project, "tag", "-d", *git(project, "tag").split())
+    borrowed.unlink()
     return project

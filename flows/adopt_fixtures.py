@@ -25,7 +25,7 @@ def adopt_fixtures(mitigation: str, who: str, reason: str) -> State[None]:
     chosen = team.mitigations("fixture_drift", only=[mitigation])
     adopted = adopt(team, chosen[0], who=who, reason=reason)
     looks = measure(team, chosen)
-    assessed = assess(team, chosen, looks, adopted=adopted)
+    assessed = assess(team, chosen, looks, because=adopted.says, record=adopted.document)
     notify()
     report(assessed)
     return conclude(assessed, done=adopted.says)

@@ -7,7 +7,6 @@ from prefect.cache_policies import NO_CACHE
 
 from riskloop import assessing
 from riskloop.assessing import Assessed, judge
-from riskloop.deciding import Adopted
 from riskloop.measurements import Look
 from riskloop.register import Register
 from riskloop.risks import Mitigation
@@ -23,13 +22,15 @@ def assess(
     looks: Sequence[Look],
     *,
     dry_run: bool = False,
-    adopted: Adopted | None = None,
+    because: str = "",
+    record: str = "",
 ) -> list[Assessed]:
     """Judge each look and store what follows; stored once, however often the task is retried.
 
     Args:
         dry_run: judge, and store nothing.
-        adopted: what a person decided before this look, to be told with what it resolves.
+        because: what a person decided before this look, to be told with what it resolves; empty if none.
+        record: what was done about it, as Markdown, to be kept with that.
 
     Raises:
         StoreError: the store cannot be written; looks already stored stay stored.
@@ -39,7 +40,7 @@ def assess(
         return [judge(mitigation, look) for mitigation, look in looked]
     log = get_run_logger()
     with open_services(read_settings()) as services:
-        at = occasion(services, register, adopted=adopted)
+        at = occasion(services, register, because=because, record=record)
         assessed = list(assessing.assess(services.store, looked, at))
     for one in assessed:
         for incident, transition in one.transitions:

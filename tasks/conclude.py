@@ -10,7 +10,7 @@ from riskloop.thresholds import Verdict
 
 
 def conclude(assessed: Sequence[Assessed], *, done: str = "") -> State[None]:
-    """End the run: Completed; Completed and named `Breached`; or Failed where we could not look.
+    """End the run: Completed; Completed and named `Breached`; or Failed where we could not look, or not act.
 
     A breach fails the run only where the register says so (`fail_run`).
 
@@ -21,17 +21,24 @@ def conclude(assessed: Sequence[Assessed], *, done: str = "") -> State[None]:
         ExceptionGroup: what failed unexpectedly, all of it, once everyone was assessed and told.
     """
     bugs = [one.look.failure for one in assessed if one.look.failure]
+    bugs += [one.look.receipt.failure for one in assessed if one.look.receipt and one.look.receipt.failure]
     if bugs:
         raise ExceptionGroup("some mitigations failed unexpectedly", bugs)
     blind = [one for one in assessed if one.assessment.verdict is Verdict.UNKNOWN]
-    if blind:
-        return Failed(message=_sentence(done, "could not look at", blind))
+    undone = [one for one in assessed if one.look.receipt and one.look.receipt.failed]
+    wrong = [
+        _listed(words, those)
+        for words, those in (("could not look at", blind), ("could not propose", undone))
+        if those
+    ]
+    if wrong:
+        return Failed(message=_begun(done, "; ".join(wrong)))
     failing = [one for one in assessed if _fails(one)]
     if failing:
-        return Failed(name="Breached", message=_sentence(done, "over the threshold", failing))
+        return Failed(name="Breached", message=_begun(done, _listed("over the threshold", failing)))
     breached = [one for one in assessed if one.assessment.verdict is not Verdict.OK]
     if breached:
-        return Completed(name="Breached", message=_sentence(done, "over the threshold", breached))
+        return Completed(name="Breached", message=_begun(done, _listed("over the threshold", breached)))
     return Completed(message=_begun(done, f"{len(assessed)} looked at, all within their thresholds"))
 
 
@@ -40,10 +47,10 @@ def _fails(one: Assessed) -> bool:
     return bound is not None and one.assessment.verdict.rank >= bound.rank
 
 
-def _sentence(done: str, words: str, assessed: Sequence[Assessed]) -> str:
+def _listed(words: str, assessed: Sequence[Assessed]) -> str:
     told = ", ".join(one.mitigation.id for one in assessed[:10])
     more = f" and {len(assessed) - 10} more" if len(assessed) > 10 else ""  # noqa: PLR2004
-    return _begun(done, f"{words}: {told}{more}")
+    return f"{words}: {told}{more}"
 
 
 def _begun(done: str, words: str) -> str:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from math import ceil
 from typing import cast
 from uuid import UUID
@@ -11,6 +12,7 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture, as_completed
 
+from riskloop.heeding import heeded
 from riskloop.looking import look
 from riskloop.measurements import Look
 from riskloop.project import site
@@ -52,12 +54,18 @@ def measure(register: Register, mitigations: Sequence[Mitigation]) -> list[Look]
     retries=0,
 )
 def measure_some(register: Register, mitigations: Sequence[Mitigation]) -> list[Look]:
-    """Look at some mitigations, one after the other."""
+    """Look at some mitigations, one after the other.
+
+    Raises:
+        StoreError: what people decided about them cannot be read.
+    """
     log = get_run_logger()
     settings = read_settings()
+    decided = heeded(settings, mitigations)
     looks = []
     for mitigation in mitigations:
-        seen = look(mitigation, site(register, settings))
+        place = site(register, settings)
+        seen = look(mitigation, replace(place, decisions=decided[mitigation.id]))
         if seen.observation is None:
             log.warning("%s: could not look: %s", mitigation.id, seen.reason)
         else:

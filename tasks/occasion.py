@@ -9,7 +9,6 @@ from prefect.client.schemas.sorting import DeploymentSort
 from prefect.utilities.urls import url_for
 
 from riskloop.assessing import Occasion
-from riskloop.deciding import Adopted
 from riskloop.notifications import Links
 from riskloop.project import now
 from riskloop.register import Register
@@ -18,11 +17,12 @@ from riskloop.services import Services
 _INSTALLATION = "riskloop:"
 
 
-def occasion(services: Services, register: Register, *, adopted: Adopted | None = None) -> Occasion:
+def occasion(services: Services, register: Register, *, because: str = "", record: str = "") -> Occasion:
     """Describe the flow run at work.
 
     Args:
-        adopted: what a person decided before the look, and what was done.
+        because: what a person decided before the look; empty if nobody did.
+        record: what was done about it, as Markdown.
     """
     return Occasion(
         project=register.project,
@@ -32,9 +32,9 @@ def occasion(services: Services, register: Register, *, adopted: Adopted | None 
         links=_links(runtime.flow_run.tags),
         evidence=services.settings.state / "evidence",
         now=now(),
-        phase="after" if adopted else "look",
-        because=adopted.says if adopted else "",
-        record=adopted.document if adopted else "",
+        phase="after" if because else "look",
+        because=because,
+        record=record,
     )
 
 

@@ -56,6 +56,7 @@ def report(assessed: Sequence[Assessed], *, dry_run: bool = False) -> None:
             "owner": one.mitigation.risk.owners[0].name,
             "why": one.assessment.reason,
             "told in": " ".join(told[one.mitigation.id]),
+            **_receipt(one),
         }
         for one in assessed
     ]
@@ -110,6 +111,14 @@ def _undelivered(services: Services) -> str:
         for one in newest
     ]
     return undelivered(rows, dead=dead, circuits=broken)
+
+
+def _receipt(one: Assessed) -> dict[str, str]:
+    """Say what was done about it; nothing where nobody acted, so that a run that only looks has no column."""
+    receipt = one.look.receipt
+    if receipt is None:
+        return {}
+    return {"done": without_secrets(" ".join(part for part in (receipt.sentence, receipt.url) if part))}
 
 
 def _changes(one: Assessed) -> tuple[str, ...]:

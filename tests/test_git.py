@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from riskloop.errors import Refused, Unmeasurable
-from riskloop.git import Mirror, find_top
+from riskloop.errors import Unmeasurable
+from riskloop.git import Mirror, Remote, find_top
 
 Git = Callable[..., str]
 
@@ -251,8 +251,9 @@ def test_a_commit_is_made_and_pushed_without_any_working_copy(
     assert make() == made
     remote = tmp_path / "remote.git"
     git("clone", "--quiet", "--bare", str(top), str(remote))
-    mirror.push("riskloop/try", address=str(remote))
-    mirror.push("riskloop/try", address=str(remote))
+    there = Remote(state=mirror.state, source=str(remote), repository=mirror.path)
+    assert there.replace("riskloop/try", made, base=base) == (made, None)
+    assert there.replace("riskloop/try", made, base=base) == (made, None)
     listed = git("--git-dir", str(remote), "ls-tree", "-r", "riskloop/try").splitlines()
     assert [(line.split()[0], line.split()[3]) for line in listed] == [
         ("100644", "changed"),
@@ -260,20 +261,3 @@ def test_a_commit_is_made_and_pushed_without_any_working_copy(
         ("100755", "sub/tool"),
     ]
     assert git("status", "--porcelain") == ""
-
-
-def test_a_branch_somebody_else_has_moved_is_not_overwritten(
-    git: Git, top: Path, mirror: Mirror, tmp_path: Path
-) -> None:
-    base = commit(git, top, file="one")
-    mirror.fetch_head()
-    (tmp_path / "new").write_text("new")
-    mirror.commit_files(
-        base, branch="b", message="m", written={"file": (tmp_path / "new", False)}, removed=[]
-    )
-    git("checkout", "--quiet", "-b", "b")
-    theirs = commit(git, top, file="theirs")
-    git("checkout", "--quiet", "--detach")
-    with pytest.raises(Refused, match="did not take"):
-        mirror.push("b", address=str(top))
-    assert git("rev-parse", "b") == theirs

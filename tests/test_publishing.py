@@ -97,6 +97,14 @@ def test_a_kinds_page_says_everything_a_kind_says_of_itself() -> None:
     assert not text.endswith("\n\n")
 
 
+def test_a_kinds_page_leads_to_its_guide_if_somebody_wrote_one() -> None:
+    assert "[the guide](../guides/jars.md)" in page(JARS, guide="../guides/jars.md")
+    assert "the guide" not in page(JARS)
+    for name, kind in kinds().items():
+        written = (EXAMPLE.parents[1] / "docs" / "guides" / f"{name}.md").is_file()
+        assert ("[the guide]" in documents(kinds())[page_name(kind)]) is written
+
+
 def test_what_a_kind_does_not_have_is_left_out_of_its_page() -> None:
     text = page(replace(JARS, about="", remedy=(), forms=()))
     for heading in ("In the register", "What to do", "Decisions"):

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, text
 
-from riskloop.assessing import begin_mute, end_mute
+from riskloop.assessing import assess, begin_mute, end_mute
 from riskloop.incidents import Concern
+from riskloop.looking import look
 from riskloop.mutes import Mute, Muting
 from riskloop.notifications import Posting, Route, name_realm
+from riskloop.proposals import Receipt
+from riskloop.risks import Site
 from riskloop.store import Store, circuits, history, outbox, postings, timeline
 from riskloop.store.tables import observations
 from riskloop.story import Entry, What, circuit_says, letter_says, tell, waiting_says
@@ -228,6 +231,42 @@ def test_an_incident_s_own_story_begins_and_ends_with_it(desk: Desk) -> None:
         "breach resolved",
     ]
     assert {entry.incident for entry in story(desk, newest.id)} == {"", newest.id}
+
+
+def test_a_decision_is_told_where_it_was_taken_with_who_and_why(desk: Desk) -> None:
+    desk.look(leaks=2)
+    incident = incident_of(desk)
+    commit = "1a2b3c4d5e6f7a8b9c0d1a2b3c4d5e6f7a8b9c0d"
+    with desk.store.writing() as connection:
+        for decision, details in (("acknowledge", f'{{"commit": "{commit}"}}'), ("adopt", "")):
+            desk.clock.advance(60)
+            number = history.add_decision(
+                connection, decision, mitigation=MITIGATION.id, who="Mia", why="a\nlie", at=desk.clock()
+            )
+            if details:
+                history.complete_decision(connection, number, details=details, at=desk.clock())
+    desk.look(leaks=0)
+    for name in (MITIGATION.id, incident):
+        told = [(one.says, one.why) for one in story(desk, name) if one.what is What.DECISION]
+        assert told == [
+            (
+                "acknowledge 1a2b3c4d5e6f by Mia: a lie",
+                "nobody by itself: the look that follows tells what it changed",
+            ),
+            ("adopt by Mia: a lie", "nobody: it was not carried out"),
+        ]
+    desk.clock.advance(60)
+    desk.look(leaks=3)
+    assert not [one for one in story(desk, incident_of(desk)) if one.what is What.DECISION]
+
+
+def test_what_could_not_be_done_about_a_look_is_told_with_it(desk: Desk) -> None:
+    seen = look(desk.mitigation, Site(project=desk.directory, state=desk.directory, now=desk.clock()))
+    undone = replace(seen, receipt=Receipt(says="no answer", failed=True))
+    assess(desk.store, [(desk.mitigation, undone)], desk.occasion())
+    told, opened, *_ = story(desk)
+    assert told.says == "warning: {}; it could not be proposed: no answer"
+    assert opened.says == "breach opened (warning): it could not be proposed: no answer"
 
 
 def test_a_name_that_means_nothing_is_found_to_mean_nothing(desk: Desk) -> None:

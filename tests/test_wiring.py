@@ -13,7 +13,7 @@ TOP = Path(__file__).parents[1]
 FLOWS = {path.stem: path for path in (TOP / "flows").glob("*.py") if path.stem != "__init__"}
 OFFERS = read_offers(TOP / "prefect.yaml")
 KINDS = sorted(kinds())
-OTHERS = {"accept_incident", "adopt_fixtures", "follow_up", "silence_mitigation"}
+OTHERS = {"accept_incident", "acknowledge_upstream", "adopt_fixtures", "follow_up", "silence_mitigation"}
 """The flows that are no kind's."""
 
 

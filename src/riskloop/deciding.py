@@ -1,7 +1,6 @@
 """Carries out what a person decided, and records who, why, and what it changed."""
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter
 
@@ -11,12 +10,12 @@ from riskloop.incidents import Concern
 from riskloop.mitigations import fixture_drift
 from riskloop.mitigations.fixture_drift import Adoption
 from riskloop.project import now, site
+from riskloop.proposals import Proposal
+from riskloop.proposing import propose
 from riskloop.redaction import without_secrets
 from riskloop.register import Register
 from riskloop.risks import Mitigation
 from riskloop.services import Services
-from riskloop.settings import Settings
-from riskloop.speaking import open_github, turn_for
 from riskloop.store import history
 
 _changes = TypeAdapter(dict[str, object])
@@ -93,30 +92,25 @@ def adopt_fixtures(
 
 def _propose(services: Services, mitigation: Mitigation, adoption: Adoption, document: str) -> str:
     """Push the branch, and have its one pull request."""
-    repository = mitigation.risk.owners[0].repository
-    github, token = open_github(services), services.settings.github_token
-    if adoption.branch is None or repository is None or github is None or token is None:
+    made, repository = adoption.branch, mitigation.risk.owners[0].repository
+    if made is None or repository is None or services.settings.github_token is None:
         raise Refused(
             f"{mitigation.id} adopts by pull request, and there is no repository or no token for it",
             rule="no-repository",
             remedy="name a repository and set RISKLOOP_GITHUB_TOKEN, or let `adopt` be in_place",
         )
-    adoption.branch.push(
-        address=f"{_git_address(services.settings)}/{repository}.git", token=token.get_secret_value()
-    )
-    posting = github.ensure_pull_request(
-        repository,
-        adoption.branch.branch,
+    proposal = Proposal(
+        branch=made.branch,
+        repository=made.mirror.path,
+        commit=made.commit,
+        base=made.base,
+        proposes=adoption.fingerprint,
         title=f"Adopt the fixtures of {mitigation.settings.directory}",
         body=document,
-        turn=turn_for(services, "github", repository),
+        ready=True,
     )
-    return posting.url
-
-
-def _git_address(settings: Settings) -> str:
-    """Say where git is: GitHub Enterprise has its API on https://host/api/v3 and its git on https://host."""
-    if settings.github_git_url:
-        return settings.github_git_url
-    address = urlsplit(settings.github_url)
-    return f"https://{(address.hostname or '').removeprefix('api.')}"
+    # A person decided it just now: what another closed before is no answer to that.
+    receipt = propose(services, mitigation, proposal, again=True)
+    if not receipt.url:
+        raise Refused(receipt.says, rule="push", remedy="delete the branch, or merge it, and adopt again")
+    return receipt.url

@@ -131,9 +131,7 @@ def next_transition(
         return Transition(
             change=Change.RESOLVED,
             severity=Verdict.OK,
-            reason=f"{_names(incident.breaches)} back within the threshold"
-            if incident.breaches
-            else "nothing went wrong this time",
+            reason=_ended(incident),
         )
     return _still_breached(incident, assessment)
 
@@ -163,7 +161,9 @@ def _still_breached(incident: Incident, assessment: Assessment) -> Transition | 
     if assessment.verdict.rank < incident.severity.rank:
         return _breach(Change.EASED, assessment, f"from {incident.severity} to {assessment.verdict}")
     if assessment.breaches != incident.breaches:
-        return _breach(Change.UPDATED, assessment, "new numbers" if assessment.breaches else assessment.reason)
+        return _breach(
+            Change.UPDATED, assessment, "new numbers" if assessment.breaches else assessment.reason
+        )
     return None
 
 
@@ -190,6 +190,12 @@ def _passed(assessment: Assessment) -> str:
     if not assessment.breaches:
         return assessment.reason
     return f"{_names(assessment.breaches)} passed the threshold"
+
+
+def _ended(incident: Incident) -> str:
+    if not incident.breaches:
+        return "what could not be done went well this time"
+    return f"{_names(incident.breaches)} back within the threshold"
 
 
 def _names(readings: tuple[Reading, ...]) -> str:

@@ -19,13 +19,14 @@ def page_name(kind: Kind) -> str:
     return f"{_FOLDER}/{kind.name}.md"
 
 
-def page(kind: Kind, *, row: str = "") -> str:
+def page(kind: Kind, *, row: str = "", guide: str = "") -> str:
     """Write a kind's page as Markdown: what it does, its settings, metrics, remedy and decisions.
 
     Args:
         row: a mitigation of this kind as a register writes it; left out of the page if empty.
+        guide: where its guide is, seen from the page; empty if nobody wrote one.
     """
-    return "\n".join(_lines(kind, row)).rstrip() + "\n"
+    return "\n".join(_lines(kind, row, guide)).rstrip() + "\n"
 
 
 def example_rows(register: Path) -> dict[str, str]:
@@ -59,10 +60,12 @@ def _block(lines: list[str], dash: int) -> str:
     return textwrap.dedent("\n".join(kept)).strip()
 
 
-def _lines(kind: Kind, row: str) -> Iterator[str]:
+def _lines(kind: Kind, row: str, guide: str) -> Iterator[str]:
     yield from (f"# `{kind.name}`", "", "*Generated from the kind by `python -m riskloop.publishing`.*", "")
     yield from (kind.says, "")
     yield from (kind.about, "") if kind.about else ()
+    if guide:
+        yield from (f"How it is set up, what it does step by step, with examples: [the guide]({guide}).", "")
     if row:
         yield from (
             "## In the register",

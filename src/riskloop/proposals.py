@@ -31,6 +31,14 @@ class Proposal:
     ready: bool = False
     reason: str = ""
 
+    @property
+    def says(self) -> str:
+        """Say what would be done with it, one sentence without a full stop."""
+        if not self.commit:
+            return f"nothing would be proposed: {self.reason}" if self.reason else "nothing would be proposed"
+        draft = "" if self.ready else f", as a draft: {self.reason}" if self.reason else ", as a draft"
+        return f"'{self.title}' would be proposed{draft}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:

@@ -19,6 +19,9 @@ from riskloop.risks import Kind
 EXAMPLE = Path(__file__).parents[2] / "examples" / "riskloop.yaml"
 """The register the pages take their rows from; it is part of a checkout, not of an installed package."""
 
+GUIDES = Path(__file__).parents[2] / "docs" / "guides"
+"""The pages that people write about a kind, each named as it is; a kind's page leads to its own."""
+
 
 def documents(kinds: Mapping[str, Kind]) -> dict[str, str]:
     """Give the content of each generated file, by its path in the documentation's directory."""
@@ -26,8 +29,16 @@ def documents(kinds: Mapping[str, Kind]) -> dict[str, str]:
     return {
         "riskloop.schema.json": json.dumps(schema(kinds), indent=2, ensure_ascii=False) + "\n",
         "register.md": reference(kinds),
-        **{page_name(kind): page(kind, row=rows.get(name, "")) for name, kind in sorted(kinds.items())},
+        **{
+            page_name(kind): page(kind, row=rows.get(name, ""), guide=_guide(name))
+            for name, kind in sorted(kinds.items())
+        },
     }
+
+
+def _guide(kind: str) -> str:
+    """Say where a kind's guide is, seen from its page; empty if nobody wrote one."""
+    return f"../guides/{kind}.md" if (GUIDES / f"{kind}.md").is_file() else ""
 
 
 def outdated(directory: Path, kinds: Mapping[str, Kind]) -> tuple[Path, ...]:

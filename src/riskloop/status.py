@@ -204,4 +204,7 @@ def _muted(mute: Mute) -> str:
 
 def _what(row: Row) -> str:
     breached = ", ".join(f"{reading.metric} {reading.value:g}" for reading in row.readings)
+    if row.verdict.rank:
+        # It has a reason of its own where what should have been done about it could not be.
+        return "; ".join(part for part in (breached, row.reason) if part)
     return breached or ("" if row.verdict is Verdict.OK else row.reason)

@@ -1,4 +1,4 @@
-"""Tells what was seen of a mitigation and what came of it, and each time why somebody was told, or not."""
+"""Tells what was seen and decided of a mitigation, and each time why somebody was told, or was not."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from riskloop.notifications import Route, name_realm
 from riskloop.risks import Mitigation
 from riskloop.store.circuits import Circuit
 from riskloop.store.letters import Delivery
-from riskloop.store.timeline import Case, Changed, Muted, Past, Seen, Stands
+from riskloop.store.timeline import Case, Changed, Decided, Muted, Past, Seen, Stands
 from riskloop.thresholds import Verdict
 from riskloop.wording import escaping, figures
 
@@ -23,6 +23,7 @@ ROUND = "the next round"
 class What(StrEnum):
     """What an entry of a story tells of; on the same moment they come in this order."""
 
+    DECISION = "decision"
     LOOK = "look"
     MUTE = "mute"
     TRANSITION = "transition"
@@ -42,8 +43,8 @@ class Entry:
     """One thing that happened.
 
     Args:
-        id: of the incident's transition, the mute or the delivery; the look's number.
-        incident: which it belongs to; empty for a look and a mute.
+        id: of the incident's transition, the mute or the delivery; the look's or the decision's number.
+        incident: which it belongs to; empty for a look, a mute and a decision.
         says: what happened.
         why: why somebody was told, or nobody was.
         url: where it is told; empty if nowhere.
@@ -67,6 +68,7 @@ def tell(past: Past, mitigation: Mitigation | None, *, now: datetime) -> tuple[E
         mitigation: as the register has it today; None for the service, and for one that has left it.
     """
     entries = [
+        *(_decision(decided) for decided in past.decisions),
         *_looks(past, mitigation),
         *(entry for muted in past.mutes for entry in _mute(muted)),
         *_changes(past),
@@ -157,8 +159,9 @@ def _look(look: Seen) -> str:
     if look.verdict is Verdict.UNKNOWN:
         return f"could not look: {look.reason}"
     values = ", ".join(f"{metric} {figures.number(value)}" for metric, value in look.values)
-    after = " after what a person adopted" if look.phase == "after" else ""
-    return f"{look.verdict}{after}: {values or look.summary or 'nothing was measured'}"
+    after = " after what a person decided" if look.phase == "after" else ""
+    undone = f"; {look.reason}" if look.reason else ""
+    return f"{look.verdict}{after}: {values or look.summary or 'nothing was measured'}{undone}"
 
 
 def _nobody(verdict: Verdict, streaks: Streaks, is_open: set[Concern], mitigation: Mitigation | None) -> str:
@@ -176,6 +179,22 @@ def _nobody(verdict: Verdict, streaks: Streaks, is_open: set[Concern], mitigatio
     if Concern.BREACH in is_open:
         return "nobody: the same numbers as told before"
     return f"nobody: {streaks.breached} of {after} breaches in a row"
+
+
+def _decision(decided: Decided) -> Entry:
+    """Tell of a decision; the commit it names is its own, where it names one."""
+    decision = decided.decision
+    what = " ".join(
+        part for part in (decision.decision, str(decision.details.get("commit", ""))[:12]) if part
+    )
+    told = "nobody by itself: the look that follows tells what it changed"
+    return Entry(
+        at=decision.at,
+        what=What.DECISION,
+        id=str(decided.number),
+        says=f"{what} by {decision.who}: {decision.why}",
+        why=told if decided.completed_at else "nobody: it was not carried out",
+    )
 
 
 def _mute(muted: Muted) -> Iterator[Entry]:

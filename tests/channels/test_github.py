@@ -332,32 +332,6 @@ def test_a_test_issue_is_opened_and_closed(rig: Rig, github: GitHub, repository:
     assert issue["html_url"] == posting.url
 
 
-@pytest.fixture
-def branch(rig: Rig, repository: str) -> str:
-    """Make a branch with one commit more than `main`."""
-    rig.make_branch(repository, "riskloop/adopt")
-    return "riskloop/adopt"
-
-
-def test_a_pull_request_is_opened_once_for_a_branch(
-    rig: Rig, github: GitHub, repository: str, branch: str
-) -> None:
-    first = github.ensure_pull_request(repository, branch, title="Adopt", body="Why.", turn=at_once)
-    again = github.ensure_pull_request(repository, branch, title="Adopt", body="Why.", turn=at_once)
-    assert first == again
-    assert len(rig.github.writes("POST", r"/repos/.*/pulls")) == 1
-
-
-def test_a_pull_request_whose_answer_was_lost_is_found(
-    rig: Rig, github: GitHub, repository: str, branch: str
-) -> None:
-    rig.github.fail("502", path=r"/repos/.*/pulls", after_commit=True)
-    with pytest.raises(Ambiguous):
-        github.ensure_pull_request(repository, branch, title="Adopt", body="Why.", turn=at_once)
-    github.ensure_pull_request(repository, branch, title="Adopt", body="Why.", turn=at_once)
-    assert len(rig.github.writes("POST", r"/repos/.*/pulls")) == 1
-
-
 HOSTILE: dict[str, Callable[[], str]] = {
     "ten million characters": lambda: "x" * 10_000_000,
     "fences": lambda: "```\n````\n`````\n" * 5_000,

@@ -29,6 +29,7 @@ class Settings(BaseModel):
 METRICS = (Metric("leaks", "leaks", worse=HIGHER, says="things that got out"),)
 REMEDY = ("mend it",)
 FORMS = ()
+HEEDS = ()
 
 def measure(settings, site):
     if settings.leaks < 0:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from riskloop.errors import Refused, Unmeasurable
+from riskloop.git import Remote
 from tests.mitigations.projects import NOW, Project
 
 DRIFTED = "put('a.txt', 'new a\\n'); put('sub/c.txt', 'new c\\n'); put('same.txt', 'same\\n')"
@@ -377,8 +378,8 @@ def test_a_branch_is_made_from_the_commit_and_the_folder_is_left_alone(drifted: 
     assert branch is not None
     assert branch.branch == f"riskloop/fixtures-{fingerprint[:12]}"
     assert branch.base == drifted.git("rev-parse", "HEAD")
-    branch.push(address=str(drifted.path))
-    branch.push(address=str(drifted.path))
+    remote = Remote(state=branch.mirror.state, source=str(drifted.path), repository=branch.mirror.path)
+    assert remote.replace(branch.branch, branch.commit, base=branch.base) == (branch.commit, None)
     assert drifted.git("diff", "--name-status", "HEAD", branch.branch).splitlines() == [
         "M\tfixtures/MANIFEST.sha256",
         "M\tfixtures/a.txt",

@@ -24,6 +24,9 @@ ISSUES = "/repos/acme/sdk/issues"
         ("PATCH", f"{ISSUES}/7", {"state": "closed", "state_reason": "duplicate"}),
         ("PATCH", f"{ISSUES}/7", {"state": "open", "state_reason": None, "labels": []}),
         ("POST", f"{ISSUES}/7/comments", {"body": "y"}),
+        ("GET", "/repos/acme/sdk/pulls?state=all&head=acme%3Ab&sort=created&direction=desc", None),
+        ("POST", "/repos/acme/sdk/pulls", {"title": "x", "head": "b", "base": "main", "draft": True}),
+        ("PATCH", "/repos/acme/sdk/pulls/7", {"state": "closed", "body": "y"}),
         ("GET", "/rate_limit", None),
         ("GET", "/user", None),
         ("GET", "/repositories/9/issues/7", None),
@@ -53,6 +56,7 @@ def test_what_we_send_is_as_github_describes_it(
         ("POST", ISSUES, b'{"title": ["x"]}', "title: ['x'] is not valid"),
         ("POST", ISSUES, b'{"title": "x"', "not JSON"),
         ("POST", f"{ISSUES}/7/comments", b'{"body": 7}', "body: 7 is not of type 'string'"),
+        ("PATCH", "/repos/acme/sdk/pulls/7", b'{"draft": true}', "no 'draft' in the body"),
         ("DELETE", ISSUES, b"", "not among the operations"),
         ("GET", "/search/issues?q=x", b"", "not among the operations"),
     ],
@@ -74,7 +78,8 @@ def test_every_operation_that_is_cut_is_in_the_cut() -> None:
     for path, methods in OPERATIONS.items():
         for method in methods:
             target = path.replace("{owner}/{repo}", "acme/sdk").replace("{issue_number}", "7")
-            found = mistakes(method.upper(), target.replace("{comment_id}", "8"), b"")
+            target = target.replace("{comment_id}", "8").replace("{pull_number}", "9")
+            found = mistakes(method.upper(), target, b"")
             assert not any("not among" in words for words in found)
 
 

@@ -7,12 +7,15 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qsl, urlsplit
 
+from tests.proxy import drafts
 from tests.proxy.deleted_messages import DeletedMessages
+from tests.proxy.drafts import Drafts
 from tests.proxy.fates import Fate, Fates, Weather
 from tests.proxy.faults import Breakage, Fault
 from tests.proxy.people import People
@@ -50,6 +53,7 @@ class FaultProxy:
         self.clock: Callable[[], float] = time.time
         self.tokens = set(tokens)
         self.people = People()
+        self.drafts = Drafts()
         self.deleted_messages = DeletedMessages()
         self._check = check
         self._known = frozenset(tokens)
@@ -57,6 +61,7 @@ class FaultProxy:
         self._elsewhere: dict[str, FaultProxy] = {}
         self._fates = Fates()
         self._arriving = 0
+        self._opening = threading.Lock()
         self._lock = threading.Condition()
         self._ended = threading.Event()
         self._server = Server(("127.0.0.1", 0), handler_calling(self._reply))
@@ -127,6 +132,7 @@ class FaultProxy:
             self._elsewhere.clear()
         self.clock = time.time
         self.people = People()
+        self.drafts = Drafts()
         self.deleted_messages = DeletedMessages()
 
     def settle(self, within: float = HELD) -> None:
@@ -177,7 +183,8 @@ class FaultProxy:
             self._arriving += 1
         fate = self._fates.next(request.method, request.path)
         try:
-            if self._check:
+            # GitHub describes its GraphQL API elsewhere: `drafts` knows the little we ask of it.
+            if self._check and request.path != drafts.PATH:
                 self.mistakes.extend(self._check(request.method, target, raw))
             if self._ended.wait(fate.there):
                 return Breakage.RESET
@@ -197,7 +204,9 @@ class FaultProxy:
                 return _made(fate.fault)
             if fate.fault.breakage in {Breakage.RESET, Breakage.SILENCE}:
                 return fate.fault.breakage
-        answer = self._refusal(request, target, headers) or self._commit(request, target, headers, raw)
+        # Of two that open a pull request for one branch at once, GitHub refuses one.
+        with self._opening if request.path.endswith("/pulls") else nullcontext():
+            answer = self._refusal(request, target, headers) or self._commit(request, target, headers, raw)
         return _damaged(answer, fate.fault) if fate.fault else answer
 
     def _commit(self, request: Recorded, target: str, headers: dict[str, str], raw: bytes) -> Answer:
@@ -208,9 +217,17 @@ class FaultProxy:
             answer = self._forward(request.method, target, headers, raw)
             request.committed = True
             return self._as_slack_shows(request, answer)
+        if request.path == drafts.PATH:
+
+            def change(method: str, target: str, sent: bytes) -> Answer:
+                return self._forward(method, target, headers, sent)
+
+            request.committed = True
+            return self.drafts.answer(request, change)
         target = self.people.resolved(target)
         answer = self._forward(request.method, target, headers, raw)
         request.committed = True
+        self.drafts.notice(urlsplit(target).path, answer)
 
         def again(method: str, target: str) -> Answer:
             return self._forward(method, target, headers, b"")
@@ -231,6 +248,8 @@ class FaultProxy:
             changed = self.people.refusal(request.method, path, self.url)
             if changed:
                 return changed
+        if refusal is None and (undrafted := self.drafts.refusal(request, path)):
+            return undrafted
         if refusal is None and request.method == "POST" and path.endswith("/pulls"):
             refusal = self._second_pull_request(request, headers)
         return Answer.of(*refusal) if refusal else None

@@ -7,6 +7,7 @@ from typing import Any
 
 STATE_REASONS = {"completed", "not_planned", "duplicate", "reopened", None}
 ISSUES = re.compile(r"/repos/[^/]+/[^/]+/issues(?:/\d+)?")
+PULLS = re.compile(r"/repos/[^/]+/[^/]+/pulls(?:/\d+)?")
 COMMENTS = re.compile(r"/repos/[^/]+/[^/]+/issues/(?:\d+/comments|comments/\d+)")
 READS_MESSAGES = ("/api/conversations.history", "/api/conversations.replies")
 WRITES_MESSAGES = ("/api/chat.postMessage", "/api/chat.update")
@@ -23,7 +24,7 @@ def github_refusal(
     if method not in {"POST", "PATCH"}:
         return None
     wrong = []
-    if ISSUES.fullmatch(path):
+    if ISSUES.fullmatch(path) or PULLS.fullmatch(path):
         wrong = list(_wrong_issue(method, body))
     elif COMMENTS.fullmatch(path):
         wrong = list(_wrong_text(body, required=True))

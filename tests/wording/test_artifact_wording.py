@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from riskloop.measurements import Evidence, Look, Measurement, Observation
+from riskloop.proposals import Proposal, Receipt
 from riskloop.thresholds import assess_look
 from riskloop.wording.artifact import page, undelivered
 from tests.toys import MITIGATION
@@ -81,3 +83,29 @@ def test_what_a_page_quotes_can_neither_link_nor_break_out() -> None:
     assert "[this run]" not in written
     assert "- told in `javascript:alert(1)`\n" in written
     assert "- told in `` `evil` ``\n" in written
+
+
+def test_a_page_says_what_was_proposed_what_would_be_and_what_could_not_be() -> None:
+    assert LOOK.observation is not None
+    proposal = Proposal(
+        branch="riskloop/toys.toy",
+        repository=Path("mirror"),
+        commit="c",
+        title="Bump the toy",
+        reason="two patches conflict",
+    )
+
+    def written(receipt: Receipt | None, proposal: Proposal | None = proposal) -> str:
+        observation = replace(LOOK.observation, proposal=proposal) if LOOK.observation else None
+        look = replace(LOOK, observation=observation, receipt=receipt)
+        return page(MITIGATION, look, BREACHED)
+
+    assert "- 'Bump the toy' would be proposed, as a draft: two patches conflict\n" in written(None)
+    assert "- 'Bump the toy' would be proposed\n" in written(None, replace(proposal, ready=True))
+    assert "- nothing would be proposed: it is new\n" in written(
+        None, replace(proposal, commit="", reason="it is new")
+    )
+    url = "https://github.com/acme/sdk/pull/12"
+    assert f"- opened: <{url}>\n" in written(Receipt(says="opened", url=url))
+    assert "- it could not be proposed: no\n" in written(Receipt(says="no", failed=True))
+    assert "proposed" not in written(None, None)

@@ -221,7 +221,7 @@ def _fresh_evidence(incident: Incident, case: Case) -> Transition | None:
     if not case.assessment.verdict.rank or found == incident.fingerprint:
         return None
     receipt, same = case.look.receipt, found.partition(_AND)[0] == incident.fingerprint.partition(_AND)[0]
-    done = receipt.sentence if receipt else "what came of it is no longer known"
+    done = receipt.sentence if receipt else "nothing was done about it this time"
     return Transition(
         change=Change.UPDATED,
         severity=incident.severity,
@@ -233,7 +233,7 @@ def _fresh_evidence(incident: Incident, case: Case) -> Transition | None:
 def _fingerprint(look: Look) -> str:
     """Give the fingerprint of what was found, and behind it, if it was acted on, that of what came of it."""
     found = look.observation.evidence.fingerprint if look.observation else ""
-    if look.receipt is None:
+    if look.receipt is None or not (look.receipt.sentence or look.receipt.url):
         return found
     came_of_it = f"{look.receipt.failed} {look.receipt.url} {look.receipt.says}"
     return f"{found}{_AND}{sha256(came_of_it.encode()).hexdigest()[:12]}"

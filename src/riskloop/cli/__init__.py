@@ -39,6 +39,8 @@ register.command("riskloop.cli.registering:show")
 store = app.command(App(name="store", help="Upgrade the store, or back it up."))
 store.command("riskloop.cli.keeping:upgrade")
 store.command("riskloop.cli.keeping:backup")
+upstream = app.command(App(name="upstream", help="Decide about what upstream did."))
+upstream.command("riskloop.cli.upstream:acknowledge")
 app.register_install_completion_command()
 
 

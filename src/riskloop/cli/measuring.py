@@ -1,7 +1,10 @@
-"""The command that looks at mitigations and stores nothing; it needs neither the store nor a channel."""
+"""The command that looks at mitigations and stores nothing; it needs no channel."""
+
+from dataclasses import replace
 
 from riskloop import looking, tables
 from riskloop.cli.place import COULD_NOT, FINE, HERE, Json, Place
+from riskloop.heeding import heeded
 from riskloop.measurements import Look
 from riskloop.project import read_register, site
 from riskloop.risks import Mitigation
@@ -20,9 +23,11 @@ def measure(*ids: str, json: Json = False, place: Place = HERE) -> int:
     register = read_register(settings)
     chosen = register.mitigations(only=ids or None)
     prepare(settings.state)
+    decided = heeded(settings, chosen)
     judged = []
     for mitigation in chosen:
-        look = looking.look(mitigation, site(register, settings))
+        place_of_it = replace(site(register, settings), decisions=decided[mitigation.id])
+        look = looking.look(mitigation, place_of_it)
         judged.append((mitigation, look, assess_look(look, mitigation.kind.metrics, mitigation.thresholds)))
     if json:
         tables.print_json([_measured(*one) for one in judged])
@@ -41,6 +46,7 @@ def _measured(mitigation: Mitigation, look: Look, assessment: Assessment) -> dic
         "reason": assessment.reason,
         "readings": assessment.readings,
         "evidence": evidence,
+        "proposal": look.observation.proposal if look.observation else None,
     }
 
 
@@ -56,6 +62,8 @@ def _print_measured(mitigation: Mitigation, look: Look, assessment: Assessment) 
     tables.print_table(("metric", "value", "unit", "threshold", "verdict"), rows, empty="it measured nothing")
     evidence = look.observation.evidence
     tables.print_text(evidence.summary)
+    if look.observation.proposal:
+        tables.print_text(look.observation.proposal.says)
     for section in evidence.sections:
         tables.print_text(f"\n{section.title}\n{section.body}")
 

@@ -78,7 +78,7 @@ def run(*names: str, dry_run: Flag = False, place: Place = HERE) -> int:
             "there is nothing to run", remedy="name a kind or a mitigation that the register has and enables"
         )
     parameters = {kind: {"mitigations": ids, "dry_run": dry_run} for kind, ids in sorted(chosen.items())}
-    return _run_flows(settings, register, parameters)
+    return run_flows(settings, register, parameters)
 
 
 def _chosen(register: Register, names: tuple[str, ...]) -> dict[str, list[str] | None]:
@@ -93,7 +93,8 @@ def _chosen(register: Register, names: tuple[str, ...]) -> dict[str, list[str] |
     return chosen
 
 
-def _run_flows(settings: Settings, register: Register, parameters: Mapping[str, Mapping[str, object]]) -> int:
+def run_flows(settings: Settings, register: Register, parameters: Mapping[str, Mapping[str, object]]) -> int:
+    """Run flows, through the running service or one started for it; give the exit code."""
     from deployments.embedded import run_deployment, service, verdict  # noqa: PLC0415 - over us in the layers
 
     flows = {kind.replace("_", "-"): given for kind, given in parameters.items()}
@@ -117,4 +118,4 @@ def adopt(mitigation: str, /, *, who: str, why: str, place: Place = HERE) -> int
     register = read_register(settings)
     register.mitigations("fixture_drift", only=[mitigation])
     given = {"mitigation": mitigation, "who": who, "reason": why}
-    return _run_flows(settings, register, {"adopt_fixtures": given})
+    return run_flows(settings, register, {"adopt_fixtures": given})

@@ -1,6 +1,8 @@
 """Reads and extends git repositories through bare ones of our own, never trusting anybody's configuration."""
 
-from riskloop.git.mirror import HEAD, Mirror, find_top
-from riskloop.git.upstream import Followed, Upstream
+from riskloop.git.listing import Followed
+from riskloop.git.mirror import COMMITTER, HEAD, Mirror, find_top
+from riskloop.git.remote import Foreign, Remote
+from riskloop.git.upstream import Upstream
 
-__all__ = ["HEAD", "Followed", "Mirror", "Upstream", "find_top"]
+__all__ = ["COMMITTER", "HEAD", "Followed", "Foreign", "Mirror", "Remote", "Upstream", "find_top"]

@@ -1,6 +1,5 @@
 """Our mirror of the project's own repository: what stands in its last commit, and commits of ours on top."""
 
-import base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +11,9 @@ from riskloop.files import locked, remove_tree, scratch, stays_inside
 from riskloop.git.bare import TIMEOUT, Bare
 
 HEAD = "refs/riskloop/head"
+"""Where the project's HEAD is kept in the mirror."""
+COMMITTER = "riskloop@users.noreply.github.com"
+"""By whom our commits are: a commit of another committer is a person's."""
 _NO_HEAD = b"couldn't find remote ref HEAD"
 _LINK, _SUBMODULE = "120000", "160000"
 
@@ -167,7 +169,7 @@ class Mirror(Bare):
                 self.git("update-index", "-z", "--index-info", stdin=given, index=index)
             tree = self.git("write-tree", index=index).text().strip()
         date = self.git("show", "--no-patch", "--format=%ct +0000", parent).text().strip()
-        author = {"NAME": "riskloop", "EMAIL": "riskloop@users.noreply.github.com", "DATE": f"@{date}"}
+        author = {"NAME": "riskloop", "EMAIL": COMMITTER, "DATE": f"@{date}"}
         people = {
             f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in author.items()
         }
@@ -184,32 +186,3 @@ class Mirror(Bare):
             raise Refused(f"{odd!r} has a line break in its name", rule="file-name", remedy="rename it")
         given = "".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape")
         return self.git("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=given).text().split()
-
-    def push(self, branch: str, *, address: str, token: str = "") -> None:
-        """Send a branch of the mirror to another repository; what is there already is not overwritten.
-
-        Args:
-            branch: the branch, of the same name on both sides.
-            address: where to: https, or an absolute path.
-            token: a GitHub token, handed over in the environment only.
-
-        Raises:
-            Refused: the other side did not take it.
-        """
-        variables = {"GIT_ALLOW_PROTOCOL": "file" if address.startswith("/") else "https"}
-        if token:
-            # https://git-scm.com/docs/git-config#Documentation/git-config.txt-GITCONFIGCOUNT
-            login = base64.b64encode(f"x-access-token:{token}".encode()).decode()
-            variables |= {
-                "GIT_CONFIG_COUNT": "1",
-                "GIT_CONFIG_KEY_0": f"http.{address}.extraHeader",
-                "GIT_CONFIG_VALUE_0": f"Authorization: Basic {login}",
-            }
-        reference = f"refs/heads/{branch}:refs/heads/{branch}"
-        pushed = self._run(("push", "--quiet", "--no-verify", "--", address, reference), variables=variables)
-        if not pushed.succeeded:
-            raise Refused(
-                f"{address} did not take the branch {branch}: {pushed.account(lines=3)}",
-                rule="push",
-                remedy="see to the token's rights (contents: write), or delete a branch of that name",
-            )

@@ -11,11 +11,14 @@ from sqlalchemy import Column, ColumnElement, Connection, RowMapping, Select, fu
 from riskloop.incidents import Change, Concern
 from riskloop.mutes import Mute
 from riskloop.notifications import Route
+from riskloop.risks import Decision
 from riskloop.store import circuits
 from riskloop.store.circuits import Circuit
+from riskloop.store.history import decision_of
 from riskloop.store.letters import Delivery, delivery_of, people_see
 from riskloop.store.mutes import mute_of
 from riskloop.store.tables import (
+    decisions,
     deliveries,
     incidents,
     measurements,
@@ -108,6 +111,15 @@ class Muted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """One decision about the mitigation, and when it was carried out; None if it was not."""
+
+    number: int
+    decision: Decision
+    completed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
     """What is known of a subject, or of one incident of it; every list goes from the oldest to the newest.
 
@@ -124,6 +136,7 @@ class Past:
     deliveries: Sequence[Delivery]
     standing: Sequence[Stands]
     mutes: Sequence[Muted]
+    decisions: Sequence[Decided]
     circuits: Sequence[Circuit]
     cut: bool
 
@@ -162,7 +175,7 @@ def read_past(
     Args:
         incident: of this one alone, with the looks from the one that opened it; empty for all of them.
         metrics: of which the measured values are wanted.
-        limit: at most so many looks, transitions and deliveries each, the newest; None for all.
+        limit: at most so many looks, transitions, deliveries and decisions each, the newest; None for all.
     """
     whose: list[ColumnElement[bool]] = [
         incidents.c.subject == subject,
@@ -185,6 +198,9 @@ def read_past(
     sent = _newest(
         connection, people_see().where(deliveries.c.incident.in_(those)), deliveries.c.number, limit
     )
+    decided = _newest(
+        connection, _decisions(subject, cases[0] if incident else None), decisions.c.number, limit
+    )
     return Past(
         subject=subject,
         looks=_seen(connection, looks, metrics),
@@ -203,8 +219,12 @@ def read_past(
             for row in connection.execute(select(postings).where(postings.c.incident.in_(those)))
         ],
         mutes=_mutes(connection, subject, cases[0] if incident else None),
+        decisions=[
+            Decided(number=row["number"], decision=decision_of(row), completed_at=row["completed_at"])
+            for row in decided
+        ],
         circuits=circuits.list_circuits(connection),
-        cut=limit is not None and any(len(rows) > limit for rows in (looks, changes, sent)),
+        cut=limit is not None and any(len(rows) > limit for rows in (looks, changes, sent, decided)),
     )
 
 
@@ -283,6 +303,16 @@ def _changed(row: RowMapping) -> Changed:
         hush=_hush.validate_json(row["facts"]),
         **{name: row[name] for name in names},
     )
+
+
+def _decisions(subject: str, case: Case | None) -> Select[Any]:
+    """Ask for the decisions about a subject, or those that were taken while an incident of it stood."""
+    query = select(decisions).where(decisions.c.mitigation == subject)
+    if case is not None:
+        query = query.where(decisions.c.at >= case.opened_at)
+        if case.resolved_at is not None:
+            query = query.where(decisions.c.at <= case.resolved_at)
+    return query
 
 
 def _mutes(connection: Connection, subject: str, case: Case | None) -> Sequence[Muted]:

@@ -35,6 +35,7 @@ def page(
         f"Looked at on {figures.moment(look.at)}{f' in [this run](<{run}>)' if run else ''}.",
         *(f"- {escaping.prose(change)}" for change in changes),
         *(f"- told in {_place(place)}" for place in told),
+        _proposed(look),
         escaping.prose(assessment.reason),
         github.readings_table(assessment.readings),
     ]
@@ -43,6 +44,18 @@ def page(
         parts.append(escaping.prose(evidence.summary))
         parts += [github.section(section) for section in evidence.sections]
     return escaping.cut("\n\n".join(part for part in parts if part), github.BODY_LIMIT, word=github.CUT)
+
+
+def _proposed(look: Look) -> str:
+    """Say what acting on the look came to; or, where nobody acted, what it would have proposed."""
+    if look.receipt:
+        address = escaping.link(look.receipt.url)
+        said = escaping.prose(look.receipt.sentence) or "proposed"
+        return f"- {said}: <{address}>" if address else f"- {said}"
+    proposal = look.observation.proposal if look.observation else None
+    if proposal is None:
+        return ""
+    return f"- {escaping.prose(proposal.says)}"
 
 
 def undelivered(

@@ -1,4 +1,4 @@
-"""One GitHub issue per incident, and the pull requests in which fixtures are adopted."""
+"""One GitHub issue per incident, and one pull request per branch of ours."""
 
 from riskloop.channels.github.issues import GitHub
 

@@ -28,6 +28,7 @@ _MOVED = 301
 _PERMANENTLY = 308
 _PAGE = 100
 _UNLESS_ASKED_SECONDS = 60.0
+_GRAPHQL = {"FORBIDDEN": "403", "NOT_FOUND": "404", "RATE_LIMITED": "rate limited"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +114,30 @@ class Api:
             return answer
         path = f"/repos/{name}{place['rest'] or ''}"
         return self._once(verb, path, payload, doing=doing, query=query, expect=expect, turn=turn)
+
+    def mutate(self, mutation: str, subject: Mapping[str, Any], *, doing: str, turn: Turn) -> Answer:
+        """Make one change that only GitHub's GraphQL API can; an error in its answer is a failure.
+
+        Args:
+            mutation: its name, as docs.github.com/en/graphql/reference/mutations lists it.
+            subject: its input.
+            doing: what we are at.
+            turn: called before the request.
+        """
+        kind = f"{mutation[0].upper()}{mutation[1:]}Input"
+        query = f"mutation($input: {kind}!) {{ {mutation}(input: $input) {{ clientMutationId }} }}"
+        payload = {"query": query, "variables": {"input": dict(subject)}}
+        answer = self._once("POST", self._client.requester.graphql_url, payload, doing=doing, turn=turn)
+        if answer.failure is not None:
+            return answer
+        data = answer.data if isinstance(answer.data, dict) else {}
+        errors = [error for error in data.get("errors") or () if isinstance(error, dict)]
+        if errors:
+            row = _GRAPHQL.get(str(errors[0].get("type")), "422")
+            return Answer(row=row, failure=refused(row, service="GitHub", doing=doing, said=_message(data)))
+        if not (data.get("data") or {}).get(mutation):
+            return Answer(row="garbled", failure=refused("garbled", service="GitHub", doing=doing))
+        return Answer(data=data["data"])
 
     def pages(self, path: str, query: Mapping[str, str], *, doing: str) -> Iterator[Answer]:
         """Read a list page by page, each a list of rows; the last answer may be a failure."""

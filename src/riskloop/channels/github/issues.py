@@ -8,12 +8,13 @@ from typing import Any
 
 from riskloop.channels import Kept, Parcel, Posting, Standing, Turn
 from riskloop.channels.answers import looked_into
-from riskloop.channels.github import pulls, rights
+from riskloop.channels.github import rights
 from riskloop.channels.github.api import Answer, Api
 from riskloop.channels.github.authorship import Authorship
+from riskloop.channels.github.pulls import Pulls
 from riskloop.channels.markers import read_marker
 from riskloop.errors import Ambiguous, GaveUp, Gone, TryAgain, Undelivered
-from riskloop.identity import Accounts
+from riskloop.identity import Accounts, Identity
 from riskloop.incidents import Change
 from riskloop.wording import github as wording
 
@@ -147,11 +148,9 @@ class GitHub:
         """Open a test issue and close it again; its address is in the posting."""
         return rights.send_test(self._api, self._authorship, target, turn)
 
-    def ensure_pull_request(
-        self, repository: str, branch: str, *, title: str, body: str, turn: Turn
-    ) -> Posting:
-        """Have one pull request from a branch into the default one; at most one POST, and safe to repeat."""
-        return pulls.ensure_pull_request(self._api, repository, branch, title=title, body=body, turn=turn)
+    def pulls(self, repository: str, identity: Identity) -> Pulls:
+        """Give the pull requests of a repository, as this installation writes them."""
+        return Pulls(self._api, self._authorship, identity, repository)
 
     def _open(self, parcel: Parcel, found: Posting | None, turn: Turn) -> Posting:
         posting = found

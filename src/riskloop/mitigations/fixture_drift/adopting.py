@@ -46,14 +46,6 @@ class BranchCommit:
     base: str
     mirror: Mirror
 
-    def push(self, *, address: str, token: str = "") -> None:
-        """Send the branch to the repository at an address (https, or an absolute path).
-
-        Raises:
-            Refused: it was not taken.
-        """
-        self.mirror.push(self.branch, address=address, token=token)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adoption:

@@ -9,6 +9,7 @@ it, that commit is then proposed as a pull request, with the patches brought alo
 from riskloop.measurements import HIGHER, Metric
 from riskloop.mitigations.upstream_drift.looking import measure
 from riskloop.mitigations.upstream_drift.settings import Settings
+from riskloop.mitigations.upstream_drift.upstreams import acknowledge
 from riskloop.risks import Form
 
 METRICS = (
@@ -53,4 +54,4 @@ FORMS = (
 
 HEEDS = ("acknowledge",)
 
-__all__ = ["FORMS", "HEEDS", "METRICS", "REMEDY", "Settings", "measure"]
+__all__ = ["FORMS", "HEEDS", "METRICS", "REMEDY", "Settings", "acknowledge", "measure"]

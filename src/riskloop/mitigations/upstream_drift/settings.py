@@ -110,10 +110,10 @@ class Settings(BaseModel):
             )
         return pin
 
-    @field_validator("environment")
+    @field_validator("environment", "token")
     @classmethod
-    def _is_not_ours(cls, names: list[str]) -> list[str]:
-        for name in names:
+    def _is_not_ours(cls, names: list[str] | str | None) -> list[str] | str | None:
+        for name in [names] if isinstance(names, str) else names or ():
             if name.startswith(("RISKLOOP_", "PREFECT_")):
                 raise ValueError(f"{name} may hold a secret of the service; it is never let through")
         return names

@@ -1,0 +1,283 @@
+"""Finds the changes in vendored code that nobody wrote down: neither upstream's files nor a patch's."""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from riskloop.commands import MEBIBYTE
+from riskloop.errors import Unmeasurable
+from riskloop.files import scratch
+from riskloop.git import Upstream
+from riskloop.mitigations.upstream_drift.disk import (
+    LINK,
+    SUBMODULE,
+    Entry,
+    OnDisk,
+    compare,
+    differing,
+    read_content,
+    read_entry,
+)
+from riskloop.mitigations.upstream_drift.vendored import Vendored
+from riskloop.risks import Site
+
+LINES = 200
+"""Lines of a difference that are shown."""
+
+_LARGEST_SHOWN = 64 * 1024
+_LARGEST_COMPARED = MEBIBYTE
+_MOST_SHOWN = 40
+_LINE_ENDS = "changed in its line ends only"
+
+Pair = tuple[Entry | None, Entry | None]
+"""What upstream has at the pin, and what our patches make of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hack:
+    """One vendored file that is neither upstream's nor what a patch makes of it.
+
+    Args:
+        path: below the vendored folder, fit to be shown: what cannot be printed is written as an escape.
+        how: what is different, in a few words: `changed`, `added`, `removed`, `mode changed` and the like.
+    """
+
+    path: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hacks:
+    """What was changed by hand in the vendored code.
+
+    Args:
+        found: by path.
+        patched: the folder has our patches in it; else they are applied when it is built.
+        diff: what was changed, as a patch, cut after LINES lines.
+        tree: of a plain folder the tree object of the project's last commit, in the project's mirror; empty
+            for a submodule, or where it is in no commit.
+        uncommitted: paths in which the folder differs from the project's last commit, fit to be shown.
+        notes: what a reader should know, a sentence each without a full stop.
+    """
+
+    found: tuple[Hack, ...] = ()
+    patched: bool = False
+    diff: str = ""
+    tree: str = ""
+    uncommitted: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def find_hacks(vendored: Vendored, upstream: Upstream, site: Site, *, pin: str, patched: str) -> Hacks:
+    """Find what was changed in the vendored folder; only what is shown of it is fetched from upstream.
+
+    Args:
+        vendored: where it is.
+        upstream: the mirror.
+        site: where our state is.
+        pin: the tree that upstream has at the pin.
+        patched: that tree with our patches.
+
+    Raises:
+        Unmeasurable: the folder cannot be read.
+    """
+    tree = committed_tree(vendored)
+    if not vendored.folder.is_dir() or not any(vendored.folder.iterdir()):
+        return Hacks(tree=tree)
+    named = hashlib.sha256(f"{site.mitigation}\0{vendored.folder}".encode("utf-8", "surrogateescape"))
+    index = site.state / "indexes" / f"{named.hexdigest()[:16]}.index"
+    changed, others = compare(upstream, pin, vendored.folder, index)
+    touched = differing(upstream, pin, patched) if patched != pin else {}
+    beside = (vendored.project.path,) if vendored.project is not None else ()
+    committed = differing(upstream, pin, tree, beside=beside) if tree else {}
+    paths = {
+        path for path in (*changed, *others, *touched, *committed) if not vendored.is_own(path.rstrip("/"))
+    }
+    on_disk = {path: read_entry(vendored.folder, path) for path in paths}
+    pairs = {path: touched.get(path, _unpatched(path, changed, committed)) for path in paths}
+    nested = tuple(f"{path}/" for path, pair in pairs.items() if _is_nested(pair))
+    strange = {
+        path: pair
+        for path, pair in sorted(pairs.items())
+        if not _is_nested(pair) and not path.startswith(nested) and on_disk[path].entry not in pair
+    }
+    has_patches = _has_patches(vendored, upstream, touched, on_disk)
+    found = tuple(
+        Hack(path=shown(path), how=_how(on_disk[path], pair[has_patches])) for path, pair in strange.items()
+    )
+    expected = {path: pair[has_patches] for path, pair in strange.items()}
+    diff, notes = _show(vendored, upstream, site, expected, on_disk)
+    if found and all(hack.how == _LINE_ENDS for hack in found):
+        notes.append(
+            f"all {len(found)} changed files differ from upstream only in their line ends: a checkout or an "
+            "editor converted them"
+        )
+    uncommitted = (
+        path
+        for path in sorted(paths)
+        if (entry := committed[path][1] if path in committed else pairs[path][0]) is not None
+        and entry.mode != SUBMODULE
+        and entry != on_disk[path].entry
+    )
+    return Hacks(
+        found=found,
+        patched=has_patches,
+        diff=diff,
+        tree=tree,
+        uncommitted=tuple(map(shown, uncommitted)) if tree else (),
+        notes=tuple(notes),
+    )
+
+
+def committed_tree(vendored: Vendored) -> str:
+    """Give the tree object of a plain vendored folder in the project's last commit; empty if none."""
+    if vendored.submodule or vendored.project is None or not vendored.commit:
+        return ""
+    name = f"{vendored.commit}:{vendored.path}\n".encode("utf-8", "surrogateescape")
+    said = vendored.project.git("cat-file", "--batch-check", stdin=name).text().split()
+    return said[0] if said[1:2] == ["tree"] else ""
+
+
+def shown(path: str) -> str:
+    """Write a file's name so that it can be printed: bytes that are no text, and controls, become escapes."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+def _unpatched(path: str, changed: Mapping[str, Entry], committed: Mapping[str, Pair]) -> Pair:
+    entry = changed.get(path) or (committed[path][0] if path in committed else None)
+    return entry, entry
+
+
+def _is_nested(pair: Pair) -> bool:
+    """Say whether it is a submodule of upstream: what is in there is another upstream's."""
+    return any(entry is not None and entry.mode == SUBMODULE for entry in pair)
+
+
+def _how(disk: OnDisk, expected: Entry | None) -> str:
+    found = disk.entry
+    if found is None:
+        return "removed"
+    if expected is None:
+        return "added" if found.content else f"added as a {found.mode}"
+    if not found.content:
+        return "cannot be read" if found.mode == "unreadable" else f"replaced by a {found.mode}"
+    if (found.mode == LINK) != (expected.mode == LINK):
+        return "replaced by a link" if found.mode == LINK else "replaced by a file"
+    if found.content == expected.content:
+        return "mode changed"
+    return _LINE_ENDS if expected.content in disk.other_ends else "changed"
+
+
+def _has_patches(
+    vendored: Vendored, upstream: Upstream, touched: Mapping[str, Pair], on_disk: Mapping[str, OnDisk]
+) -> bool:
+    """Say whether the folder has our patches in it, by the files they touch."""
+    files = {path: pair for path, pair in touched.items() if path in on_disk}
+    if any(on_disk[path].entry == pair[1] for path, pair in files.items()):
+        return True
+    if not files or any(on_disk[path].entry == pair[0] for path, pair in files.items()):
+        return False
+    # Each of them was changed by hand as well: to which of the two is it nearer?
+    try:
+        upstream.bring_blobs(
+            entry.content for pair in files.values() for entry in pair if entry is not None and entry.is_file
+        )
+    except Unmeasurable:
+        return True
+    distances = [0, 0]
+    for path, pair in files.items():
+        ours = _lines(read_content(vendored.folder, path, limit=_LARGEST_COMPARED))
+        for side, entry in enumerate(pair):
+            theirs = _lines(_content(upstream, entry))
+            distances[side] += ((ours - theirs) + (theirs - ours)).total()
+    return distances[1] <= distances[0]
+
+
+def _lines(content: bytes | None) -> Counter[bytes]:
+    return Counter((content or b"").splitlines())
+
+
+def _content(upstream: Upstream, entry: Entry | None) -> bytes | None:
+    if entry is None or not entry.is_file:
+        return None
+    return upstream.git("cat-file", "blob", entry.content).stdout
+
+
+def _show(
+    vendored: Vendored,
+    upstream: Upstream,
+    site: Site,
+    expected: Mapping[str, Entry | None],
+    on_disk: Mapping[str, OnDisk],
+) -> tuple[str, list[str]]:
+    """Give what was changed as a patch, cut; and notes on what could not be given."""
+    contents: dict[str, tuple[str, bytes]] = {}
+    chosen = []
+    for path in list(expected)[:_MOST_SHOWN]:
+        disk = on_disk[path].entry
+        if disk is not None and disk.content:
+            content = read_content(vendored.folder, path, limit=_LARGEST_COMPARED)
+            if content is None:
+                continue
+            contents[path] = (disk.mode, content)
+        chosen.append(path)
+    if not chosen:
+        return "", []
+    try:
+        upstream.bring_blobs(
+            entry.content for path in chosen if (entry := expected[path]) is not None and entry.content
+        )
+    except Unmeasurable as error:
+        return "", [f"what was changed cannot be shown: {error.what}"]
+    with scratch(site.state, "hacks") as room:
+        (room / "objects").mkdir()
+        variables = {"GIT_OBJECT_DIRECTORY": str(room / "objects")}
+        beside = (upstream.path,)
+        after = dict(zip(contents, _keep(upstream, room, contents.values()), strict=True))
+        before = {path: entry for path in chosen if (entry := expected[path]) is not None}
+        trees = []
+        for number, entries in enumerate((before, after)):
+            index = room / f"index-{number}"
+            lines = (f"{entry.mode} {entry.content}\t{path}\0" for path, entry in entries.items())
+            given = "".join(lines).encode("utf-8", "surrogateescape")
+            upstream.git("read-tree", "--empty", index=index, beside=beside, variables=variables)
+            upstream.git("update-index", "-z", "--index-info", stdin=given, index=index, variables=variables)
+            written = upstream.git(
+                "write-tree", "--missing-ok", index=index, beside=beside, variables=variables
+            )
+            trees.append(written.text().strip())
+        how = ("diff-tree", "-r", "-p", "--no-renames", "--no-color", "--no-ext-diff", "--no-textconv")
+        diff = upstream.git(*how, *trees, beside=beside, variables=variables)
+    return _cut(diff.stdout.decode("utf-8", "replace"), left=len(expected) - len(chosen)), []
+
+
+def _keep(upstream: Upstream, room: Path, contents: Iterable[tuple[str, bytes]]) -> Sequence[Entry]:
+    """Store contents as objects of the scratch folder; give what they are there."""
+    modes, names = [], []
+    for number, (mode, content) in enumerate(contents):
+        file = room / f"content-{number}"
+        file.write_bytes(content)
+        modes.append(mode)
+        names.append(f"{file}\n")
+    variables = {"GIT_OBJECT_DIRECTORY": str(room / "objects")}
+    given = "".join(names).encode("utf-8", "surrogateescape")
+    stored = upstream.git(
+        "hash-object", "-w", "--no-filters", "--stdin-paths", stdin=given, variables=variables
+    )
+    return [Entry(mode, name) for mode, name in zip(modes, stored.text().split(), strict=True)]
+
+
+def _cut(diff: str, *, left: int) -> str:
+    lines = diff.splitlines()
+    kept = lines[:LINES]
+    while sum(map(len, kept)) > _LARGEST_SHOWN:
+        kept = kept[: len(kept) // 2]
+    if len(kept) < len(lines):
+        kept.append(f"... {len(lines) - len(kept)} more lines")
+    if left:
+        kept.append(f"... {left} more files")
+    return "\n".join(kept)

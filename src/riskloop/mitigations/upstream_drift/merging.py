@@ -1,0 +1,163 @@
+"""Merges what a patch did on the pin into what upstream has become, as `git am -3` does."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from riskloop.commands import Finished
+from riskloop.errors import Unmeasurable
+from riskloop.mitigations.upstream_drift.diffs import Diff
+from riskloop.mitigations.upstream_drift.verdicts import Hunk
+from riskloop.mitigations.upstream_drift.workbench import Workbench
+
+_LINES, _HUNKS = 40, 5
+_RENAMES = 500
+"""Files that are fetched to see whether one of them is the target under a new name."""
+# Built-in merging only; am.c leaves folders that were renamed alone.
+_MERGE = (
+    *("-c", "merge.conflictStyle=diff3", "-c", "merge.directoryRenames=false"),
+    *("-c", "merge.renames=true", "-c", "merge.renormalize=false"),
+)
+_NOBODY = b"author riskloop <> 0 +0000\ncommitter riskloop <> 0 +0000\n\n"
+_OURS, _THEIRS = "2", "3"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merged:
+    """What came of a merge.
+
+    Args:
+        tree: the result; with marks where it conflicts.
+        clashing: the files that conflict.
+        gone: those of them that upstream does not have any more.
+        hunks: where they conflict.
+    """
+
+    tree: str
+    clashing: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+    hunks: tuple[Hunk, ...] = ()
+
+
+def merge(bench: Workbench, *, base: str, ours: str, theirs: str, paths: Sequence[str]) -> Merged:
+    """Merge two trees that came from a third.
+
+    Args:
+        base: the tree before the patch, on the pin.
+        ours: upstream's side.
+        theirs: the patch's side.
+        paths: the files that the patch touches.
+
+    Raises:
+        Unmeasurable: content that is needed cannot be fetched, or git fails.
+    """
+    _bring_renamed(bench, base, ours, paths)
+    start = _commit(base)
+    sides = (_commit(ours, start), _commit(theirs, start))
+    for content in (start, *sides):
+        bench.git("hash-object", "-t", "commit", "-w", "--stdin", stdin=content)
+    names = tuple(map(_name, sides))
+    said = bench.attempt(*_MERGE, "merge-tree", "--write-tree", "-z", "--no-messages", *names)
+    if said.exit_code not in (0, 1):
+        # More files were added than were fetched: without them, a target that is gone is simply gone.
+        without = ("-c", "merge.renames=false")
+        said = bench.attempt(*_MERGE, *without, "merge-tree", "--write-tree", "-z", "--no-messages", *names)
+    return _read(bench, said)
+
+
+def _commit(tree: str, *parents: bytes) -> bytes:
+    lines = "".join(f"parent {_name(parent)}\n" for parent in parents)
+    return f"tree {tree}\n{lines}".encode() + _NOBODY
+
+
+def _name(commit: bytes) -> str:
+    return hashlib.sha1(b"commit %d\0" % len(commit) + commit, usedforsecurity=False).hexdigest()
+
+
+def _bring_renamed(bench: Workbench, base: str, ours: str, paths: Sequence[str]) -> None:
+    """Have the files that may be a target under its new name, those of the same name or ending first."""
+    listed = bench.git("diff-tree", "-r", "-z", "--no-renames", base, ours).text().split("\0")
+    gone, added = set[str](), list[tuple[str, str]]()
+    for what, path in zip(listed[::2], listed[1::2], strict=False):
+        _, mode, _, blob, did = what.split(" ")
+        if did == "A" and mode != "160000":
+            added.append((path, blob))
+        elif did == "D" and path in paths:
+            gone.add(path)
+    if not gone:
+        return
+    names = {PurePosixPath(path).name for path in gone}
+    endings = {PurePosixPath(path).suffix for path in gone}
+    added.sort(key=lambda file: _likeness(PurePosixPath(file[0]), names, endings))
+    bench.upstream.bring_blobs(blob for _, blob in added[:_RENAMES])
+
+
+def _likeness(path: PurePosixPath, names: set[str], endings: set[str]) -> int:
+    return 0 if path.name in names else 1 if path.suffix in endings else 2
+
+
+def _read(bench: Workbench, said: Finished) -> Merged:
+    if said.exit_code not in (0, 1):
+        raise Unmeasurable(f"a patch cannot be merged: {said.account(lines=3)}")
+    tree, *entries = said.text().rstrip("\0").split("\0")
+    stages: dict[str, set[str]] = {}
+    for entry in entries:
+        what, _, path = entry.partition("\t")
+        stages.setdefault(path, set()).add(what.rpartition(" ")[2])
+    gone = tuple(path for path, found in stages.items() if _OURS not in found)
+    both = [path for path, found in stages.items() if {_OURS, _THEIRS} <= found]
+    return Merged(
+        tree=tree, clashing=tuple(stages), gone=gone, hunks=tuple(_hunks(bench, tree, both))[:_HUNKS]
+    )
+
+
+def _hunks(bench: Workbench, tree: str, paths: Sequence[str]) -> Iterator[Hunk]:
+    for path in paths[:_HUNKS]:
+        content = _content(bench, "ls-tree", "-z", tree, "--", path)
+        sides: dict[str, list[bytes]] = {}
+        side = ""
+        for line in content.split(b"\n"):
+            if line.startswith(b"<<<<<<< "):
+                side, sides = "ours", {"ours": [], "base": [], "theirs": []}
+            elif side == "ours" and line.startswith(b"||||||| "):
+                side = "base"
+            elif side == "base" and line == b"=======":
+                side = "theirs"
+            elif side == "theirs" and line.startswith(b">>>>>>> "):
+                yield Hunk(path=path, **{name: shown(lines) for name, lines in sides.items()})
+                side = ""
+            elif side:
+                sides[side].append(line)
+
+
+def _content(bench: Workbench, *listing: str) -> bytes:
+    """Give the content of the one file that git lists; nothing if there is none, or it is no file."""
+    what, _, _ = bench.git(*listing).text().partition("\t")
+    blob = next((word for word in what.split(" ") if len(word) >= 40), "")  # noqa: PLR2004 - a name
+    said = bench.attempt("cat-file", "blob", blob) if blob else None
+    return said.stdout if said is not None and said.succeeded else b""
+
+
+def unplaced(bench: Workbench, diff: Diff, level: int, failed: Sequence[tuple[str, int]]) -> tuple[Hunk, ...]:
+    """Show hunks that found no place, beside the lines that stand now where they belonged.
+
+    Args:
+        failed: file and line of each, as git names them.
+    """
+    hunks = []
+    for path, line in failed[:_HUNKS]:
+        pieces = (piece for change in diff.changes if path in change.names(level) for piece in change.pieces)
+        piece = next((piece for piece in pieces if piece.line == line), None)
+        if piece is not None:
+            present = _content(bench, "ls-files", "-s", "-z", "--", path).split(b"\n")
+            ours = present[max(0, line - 1) : max(0, line - 1) + len(piece.old)]
+            hunks.append(Hunk(path=path, base=shown(piece.old), ours=shown(ours), theirs=shown(piece.new)))
+    return tuple(hunks)
+
+
+def shown(lines: Sequence[bytes]) -> str:
+    """Give lines as text, not too many of them."""
+    kept = [line[:400].decode("utf-8", "replace") for line in lines[:_LINES]]
+    more = len(lines) - _LINES
+    return "\n".join((*kept, f"({more} more lines)") if more > 0 else kept)

@@ -1,0 +1,135 @@
+"""Counts what a pin lacks of its upstream, and finds the commit that a bump would bring."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from riskloop.git import Followed, Upstream
+from riskloop.mitigations.upstream_drift.settings import Settings
+from riskloop.risks import Decision, Site
+
+_DAY = 86_400.0
+ACKNOWLEDGE = "acknowledge"
+"""The name of the decision by which a person moves the baseline."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where a pin stands in the history of its upstream.
+
+    Args:
+        pin: the vendored commit.
+        baseline: the commit counted from: the pin, or a later one that a person acknowledged.
+        acknowledged: the decision that moved the baseline; None if none did.
+        head: the newest commit of the followed branch.
+        branch: its name.
+        behind: commits that the baseline lacks: of what is watched, where that is not everything.
+        ahead: commits of the pin that the branch does not have.
+        rewritten: the branch once led to the pin, and does no more.
+        days: the age of the oldest commit behind; 0 if there is none.
+        releases: the tags among what the baseline lacks, the oldest first.
+        candidate: the newest commit of the branch older than the cooldown; empty if none is new.
+        waiting: commits behind that are younger than the cooldown.
+    """
+
+    pin: str
+    baseline: str
+    acknowledged: Decision | None
+    head: str
+    branch: str
+    behind: int
+    ahead: int
+    rewritten: bool
+    days: float
+    releases: tuple[str, ...]
+    candidate: str
+    waiting: int
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the branch does not lead to the pin."""
+        return self.ahead > 0
+
+
+def stand(upstream: Upstream, followed: Followed, settings: Settings, site: Site, *, pin: str) -> Standing:
+    """Say where a pin stands; it must be in the mirror, with its history.
+
+    Raises:
+        Unmeasurable: the mirror cannot be read.
+    """
+    head = followed.head
+    ahead, total = count(upstream, pin, head)
+    rewritten = _was_led_to(upstream, pin, leads=ahead == 0)
+    acknowledged = _acknowledged(upstream, site.decisions, pin=pin, head=head) if total else None
+    baseline = str(acknowledged.details["commit"]) if acknowledged else pin
+    missing = (head, f"^{pin}", *((f"^{baseline}",) if acknowledged else ()))
+    everything = _dated(upstream, missing) if total else {}
+    watched = tuple(settings.watch) or ((settings.strip,) if settings.strip else ())
+    behind = _dated(upstream, missing, watched) if everything and watched else everything
+    now = site.now.timestamp()
+    cutoff = now - settings.cooldown.total_seconds()
+    return Standing(
+        pin=pin,
+        baseline=baseline,
+        acknowledged=acknowledged,
+        head=head,
+        branch=followed.branch,
+        behind=len(behind),
+        ahead=ahead,
+        rewritten=rewritten,
+        days=max(0.0, (now - min(behind.values())) / _DAY) if behind else 0.0,
+        releases=_releases(followed.tags, everything),
+        candidate=_candidate(upstream, missing, watched, before=cutoff) if behind else "",
+        waiting=sum(moment > cutoff for moment in behind.values()),
+    )
+
+
+def count(upstream: Upstream, pin: str, head: str) -> tuple[int, int]:
+    """Count the commits that only the pin has, and those that only the head has."""
+    ahead, behind = upstream.git("rev-list", "--left-right", "--count", f"{pin}...{head}").text().split()
+    return int(ahead), int(behind)
+
+
+def is_ancestor(upstream: Upstream, older: str, newer: str) -> bool:
+    """Say whether one commit leads to another, or is the same; both must be in the mirror."""
+    return not upstream.git("rev-list", "--max-count=1", older, f"^{newer}").stdout
+
+
+def _dated(upstream: Upstream, missing: Sequence[str], paths: Sequence[str] = ()) -> dict[str, int]:
+    """List commits with the moment each was made, in seconds since 1970."""
+    listed = upstream.git("rev-list", "--timestamp", *missing, "--", *paths).text().splitlines()
+    return {commit: int(moment) for moment, commit in (line.split() for line in listed)}
+
+
+def _candidate(upstream: Upstream, missing: Sequence[str], paths: Sequence[str], *, before: float) -> str:
+    # On the branch itself: an old commit that was merged yesterday has been on the branch for a day.
+    newest = ("rev-list", "--first-parent", "--max-count=1", f"--before={int(before)}")
+    return upstream.git(*newest, *missing, "--", *paths).text().strip()
+
+
+def _releases(tags: Mapping[str, str], missing: Mapping[str, int]) -> tuple[str, ...]:
+    found = [(missing[commit], name) for name, commit in tags.items() if commit in missing]
+    return tuple(name for _, name in sorted(found))
+
+
+def _was_led_to(upstream: Upstream, pin: str, *, leads: bool) -> bool:
+    """Remember that the branch leads to a pin; say whether it did and does no more."""
+    name = f"refs/riskloop/seen/{pin}"
+    if not leads:
+        return bool(upstream.git("for-each-ref", name).stdout)
+    if not (upstream.path / name).exists():
+        upstream.git("update-ref", name, pin)
+    return False
+
+
+def _acknowledged(
+    upstream: Upstream, decisions: Sequence[Decision], *, pin: str, head: str
+) -> Decision | None:
+    """Find the acknowledgement that holds: the newest, if it is after the pin and on the branch still."""
+    found = next((one for one in decisions if one.decision == ACKNOWLEDGE), None)
+    if found is None or found.details.get("upstream") != upstream.source:
+        return None
+    commit = str(found.details.get("commit", ""))
+    if commit == pin or not upstream.has(commit):
+        return None
+    holds = is_ancestor(upstream, pin, commit) and is_ancestor(upstream, commit, head)
+    return found if holds else None

@@ -1,0 +1,303 @@
+"""Finds what a project has of its upstream: which commit, where on disk, and where upstream is."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from riskloop.commands import MEBIBYTE
+from riskloop.errors import Unmeasurable
+from riskloop.files import open_folder, read_file
+from riskloop.git import Mirror, find_top
+from riskloop.mitigations.upstream_drift.addresses import is_remote, read_remote, without_credentials
+from riskloop.mitigations.upstream_drift.settings import COMMIT, Settings
+from riskloop.risks import Site
+
+PIN = re.compile(rb"(?<![0-9A-Za-z_])[0-9a-fA-F]{40}(?![0-9A-Za-z_])")
+"""A commit in a file, as a word of its own: not a piece of a longer digest."""
+
+_SUBMODULE = "160000"
+_LARGEST_PIN_FILE = MEBIBYTE
+_LARGEST_POINTER = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vendored:
+    """Vendored code as it stands in the project.
+
+    Args:
+        top: the top folder of the repository the project is in; the project itself if it is in none.
+        below: the project's folder below it, with `/`; `.` if they are the same.
+        path: the vendored folder below the top, with `/`.
+        submodule: it is a submodule; else a folder that upstream was copied into.
+        address: where upstream is, without credentials.
+        pin: the upstream commit that is vendored, 40 hexadecimal digits; perhaps no commit of upstream.
+        pin_file: the file that holds it, below the top; empty if there is none.
+        own: what belongs to the project even inside the vendored folder, below the top: the patches' folder,
+            the pin's file, the changelog.
+        git_dir: a submodule's own git directory, which may hold commits upstream does not have.
+        project: our mirror of the project's repository; None where it is in none.
+        commit: the project's HEAD; empty if it has no commit.
+        notes: what a reader should know of how it was found, a sentence each without a full stop.
+    """
+
+    top: Path
+    below: str
+    path: str
+    submodule: bool
+    address: str
+    pin: str
+    pin_file: str
+    own: tuple[str, ...]
+    git_dir: Path | None
+    project: Mirror | None
+    commit: str
+    notes: tuple[str, ...]
+
+    @property
+    def folder(self) -> Path:
+        """The vendored folder on disk; a submodule's may be missing or empty."""
+        return self.top / self.path
+
+    def is_own(self, path: str) -> bool:
+        """Say whether a path below the vendored folder belongs to the project by what the register says."""
+        whole = f"{self.path}/{path}"
+        return any(whole == one or whole.startswith(f"{one}/") for one in self.own)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where the vendored folder is, before anything was read of it."""
+
+    settings: Settings
+    site: Site
+    top: Path
+    below: str
+    project: Mirror | None
+    commit: str
+
+    @property
+    def path(self) -> str:
+        return self.of(self.settings.path)
+
+    @property
+    def folder(self) -> Path:
+        return self.top / self.path
+
+    def of(self, path: Path | str) -> str:
+        """Give a path of the register as one below the top."""
+        return (PurePosixPath(self.below) / PurePosixPath(path)).as_posix()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Recorded:
+    """What `.gitmodules` says of a submodule."""
+
+    name: str = ""
+    address: str = ""
+
+
+def read_vendored(settings: Settings, site: Site) -> Vendored:
+    """Read what the project has of its upstream; fetches nothing but the project's own HEAD.
+
+    Raises:
+        Unmeasurable: there is no such folder, or nothing says where upstream is or which commit it is.
+    """
+    place = _find_place(settings, site)
+    notes: list[str] = []
+    recorded, pin_file = _Recorded(), ""
+    pin = _read_gitlink(place)
+    submodule = bool(pin)
+    if submodule:
+        _require_submodule_settings(place)
+        recorded = _read_recorded(place)
+        if not _has_files(place):
+            notes.append(f"the submodule {place.path} is not checked out here: its files were not compared")
+    else:
+        if not _has_files(place):
+            raise Unmeasurable(
+                f"there is no folder {place.path} with anything in it",
+                remedy="correct `path` in the register",
+            )
+        pin, pin_file = _read_pin(place)
+    own = [place.of(path) for path in (settings.patches, settings.changelog) if path is not None]
+    return Vendored(
+        top=place.top,
+        below=place.below,
+        path=place.path,
+        submodule=submodule,
+        address=_read_address(place, recorded, notes),
+        pin=pin,
+        pin_file=pin_file,
+        own=(*own, *((pin_file,) if pin_file else ())),
+        git_dir=_find_git_directory(place, recorded) if submodule else None,
+        project=place.project,
+        commit=place.commit,
+        notes=tuple(notes),
+    )
+
+
+def _find_place(settings: Settings, site: Site) -> _Place:
+    if not settings.path.parts:
+        raise Unmeasurable("the vendored folder is the whole project", remedy="name a folder in `path`")
+    top = find_top(site.project)
+    project = Mirror(state=site.state, source=str(top)) if top is not None else None
+    commit = project.fetch_head() if project is not None else None
+    return _Place(
+        settings=settings,
+        site=site,
+        top=top or site.project,
+        below=site.project.relative_to(top).as_posix() if top is not None else ".",
+        project=project,
+        commit=commit or "",
+    )
+
+
+def _read_gitlink(place: _Place) -> str:
+    """Give the commit of the submodule at the path, in the project's HEAD; empty if it is none."""
+    if place.project is None or not place.commit:
+        return ""
+    listed = place.project.git("ls-tree", "-z", "--full-tree", place.commit, "--", place.path).text()
+    mode, _, name = listed.partition("\t")[0].split(" ") if listed else ("", "", "")
+    return name if mode == _SUBMODULE else ""
+
+
+def _require_submodule_settings(place: _Place) -> None:
+    if place.settings.pin is not None:
+        raise Unmeasurable(
+            f"{place.path} is a submodule, and the project itself says which commit that is",
+            remedy="leave `pin` out of the register",
+        )
+    if place.settings.strip is not None:
+        raise Unmeasurable(
+            f"{place.path} is a submodule, which is always all of upstream",
+            remedy="leave `strip` out of the register; `watch` says which folders of upstream count",
+        )
+
+
+def _has_files(place: _Place) -> bool:
+    """Say whether the vendored folder is there with anything in it; no link is followed on the way."""
+    try:
+        descriptor = open_folder(place.top, place.path)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise Unmeasurable(
+            f"{place.path} is not a folder that can be read: {error.strerror}",
+            remedy="name the real folder in `path`; a link is not followed",
+        ) from error
+    try:
+        with os.scandir(descriptor) as entries:
+            return next(entries, None) is not None
+    finally:
+        os.close(descriptor)
+
+
+def _read_pin(place: _Place) -> tuple[str, str]:
+    """Give the commit the register or a file names, and that file below the top (empty if none)."""
+    given = place.settings.pin
+    if given is None:
+        raise Unmeasurable(
+            f"nothing says which upstream commit stands in {place.path}, and it is no submodule of the "
+            "project's last commit",
+            remedy="write the commit into `pin`, or a file that holds it; commit a submodule that is new",
+        )
+    if COMMIT.fullmatch(given):
+        return given, ""
+    content = read_file(place.site.project, given, limit=_LARGEST_PIN_FILE)
+    pins = {found.decode().lower() for found in PIN.findall(content)}
+    if len(pins) != 1:
+        says = f"{len(pins)} different commits" if pins else "no commit of 40 hexadecimal digits"
+        raise Unmeasurable(
+            f"the pin's file {given} holds {says}",
+            remedy="let it hold the one upstream commit that is vendored, in full",
+        )
+    return pins.pop(), place.of(given)
+
+
+def _read_recorded(place: _Place) -> _Recorded:
+    """Read name and address of the submodule from `.gitmodules` of HEAD; parsed by git, nothing included."""
+    project = place.project
+    if project is None or project.content(place.commit, ".gitmodules") is None:
+        return _Recorded()
+    try:
+        # Includes are on by default for a blob: an absolute one would be read.
+        blob = f"--blob={place.commit}:.gitmodules"
+        listed = project.git("config", "--no-includes", blob, "--null", "--list").text()
+    except Unmeasurable as error:
+        raise Unmeasurable(
+            ".gitmodules of the project's last commit cannot be read by git", remedy="correct it, and commit"
+        ) from error
+    said = dict(_module_values(listed))
+    paths = [name for (name, key), value in said.items() if key == "path" and value.rstrip("/") == place.path]
+    return _Recorded(name=paths[-1], address=said.get((paths[-1], "url"), "")) if paths else _Recorded()
+
+
+def _module_values(listed: str) -> Iterator[tuple[tuple[str, str], str]]:
+    for line in listed.split("\0")[:-1]:
+        whole, _, value = line.partition("\n")
+        section, _, rest = whole.partition(".")
+        name, _, key = rest.rpartition(".")
+        if section == "submodule":
+            yield (name, key), value
+
+
+def _read_address(place: _Place, recorded: _Recorded, notes: list[str]) -> str:
+    given = place.settings.upstream
+    if given is not None:
+        return given if is_remote(given) else str(place.site.project / given)
+    if not recorded.address:
+        where = "nor does .gitmodules" if place.commit else "and the project has no commit"
+        raise Unmeasurable(
+            f"the register does not say where {place.path} comes from, {where}",
+            remedy="name it in `upstream`",
+        )
+    # The address itself is not repeated: what it holds may be a secret in a place we do not know.
+    wrong = f"the address of the submodule {place.path} in .gitmodules"
+    if recorded.address.startswith(("./", "../")):
+        raise Unmeasurable(
+            f"{wrong} is relative to where the project was cloned from", remedy="name it in `upstream`"
+        )
+    try:
+        plain = without_credentials(recorded.address)
+        address = read_remote(plain)
+    except ValueError as error:
+        raise Unmeasurable(
+            f"{wrong} is not one of https or ssh, or holds what an address should not",
+            remedy="correct it, or name another in `upstream`",
+        ) from error
+    if plain != recorded.address:
+        notes.append(f"{wrong} holds credentials, which stay readable for ever; they were left out")
+    return address
+
+
+def _find_git_directory(place: _Place, recorded: _Recorded) -> Path | None:
+    """Find the submodule's own git directory, if it is where git puts it; no link is followed."""
+    inside = place.folder / ".git"
+    with suppress(OSError):
+        os.close(open_folder(place.top, f"{place.path}/.git"))
+        return inside
+    modules = _git_directory_of(place.top)
+    found = _read_pointer(place.folder)
+    if found is None and recorded.name:
+        found = modules / "modules" / recorded.name
+    if found is None:
+        return None
+    real = found.resolve()
+    return real if real.is_dir() and real != modules and real.is_relative_to(modules) else None
+
+
+def _git_directory_of(top: Path) -> Path:
+    """Give the git directory of a working copy, which may be a linked one or a submodule itself."""
+    return (_read_pointer(top) or top / ".git").resolve()
+
+
+def _read_pointer(folder: Path) -> Path | None:
+    """Read where a file `.git` says the git directory is."""
+    with suppress(Unmeasurable, UnicodeDecodeError):
+        said = read_file(folder, ".git", limit=_LARGEST_POINTER).decode()
+        if said.startswith("gitdir:") and "\0" not in said:
+            return folder / said.removeprefix("gitdir:").strip()
+    return None

@@ -1,0 +1,85 @@
+"""What can become of a patch when it is tried on another state of the code it was written for."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from riskloop.mitigations.upstream_drift.diffs import Diff
+from riskloop.mitigations.upstream_drift.series import Patch
+
+
+class Verdict(StrEnum):
+    """What became of one patch; refused is one that cannot or must not be tried at all."""
+
+    CLEAN = "clean"
+    OFFSET = "offset"
+    THREE_WAY = "three-way"
+    CONFLICT = "conflict"
+    UPSTREAMED = "already upstream"
+    TARGET_GONE = "target gone"
+    EMPTY = "empty"
+    REFUSED = "refused"
+
+    @property
+    def applies(self) -> bool:
+        """Whether the patch is in the resulting tree; what upstream has, or is empty, need not be."""
+        return self in (Verdict.CLEAN, Verdict.OFFSET, Verdict.THREE_WAY)
+
+    @property
+    def conflicts(self) -> bool:
+        """Whether a person must bring the patch up to date."""
+        return self in (Verdict.CONFLICT, Verdict.REFUSED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hunk:
+    """Where upstream and a patch changed the same lines; text, with the longest cut short.
+
+    Args:
+        path: the file.
+        base: the lines as the patch knew them.
+        ours: as upstream has them now.
+        theirs: as the patch wants them.
+    """
+
+    path: str
+    base: str
+    ours: str
+    theirs: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one patch.
+
+    Args:
+        before: the tree it was tried on, where somebody needs it: for a patch to be refreshed or merged.
+        after: the tree with it.
+        reason: why, in one phrase; empty where the verdict says it all.
+        files: the files that conflict or are gone.
+        hunks: where it conflicts.
+        diff: the patch as it was understood, if it applies as it stands.
+    """
+
+    patch: Patch
+    verdict: Verdict
+    before: str = ""
+    after: str = ""
+    reason: str = ""
+    files: tuple[str, ...] = ()
+    hunks: tuple[Hunk, ...] = ()
+    diff: Diff | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What became of a series on one state of upstream.
+
+    Args:
+        tree: that state with every patch that applies.
+        onto: that state.
+        outcomes: one for each patch, in their order.
+    """
+
+    tree: str
+    outcomes: tuple[Outcome, ...]
+    onto: str = ""

@@ -1,0 +1,164 @@
+"""Applies patches to an index of our own in upstream's mirror: no working copy, nothing of a user's."""
+
+import hashlib
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from riskloop.commands import Finished
+from riskloop.errors import Unmeasurable
+from riskloop.git import Upstream
+from riskloop.mitigations.upstream_drift.diffs import Diff
+
+# https://git-scm.com/docs/git-config#Documentation/git-config.txt-coreprotectNTFS
+_STRICT = ("-c", "core.protectHFS=true", "-c", "core.protectNTFS=true")
+_CHECKING = re.compile(r"^Checking patch .*\.\.\.$")
+_SHIFTED = re.compile(r"^Hunk #\d+ succeeded at \d+ \(offset (-?\d+) lines?\)\.$")
+_MODE = re.compile(r"^warning: .* has type \d+, expected \d+$")
+_UNREADABLE = re.compile(
+    r"corrupt|No valid patches|unrecognized input|without header|header lacks", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """How far git came with some patches in a row.
+
+    Args:
+        done: whether all of them apply; if not, the index is as it was.
+        shifts: how many lines away each was found at most, of those that apply; None where something other
+            than its place was not as the patch expects.
+        words: what git said.
+    """
+
+    done: bool
+    shifts: tuple[int | None, ...]
+    words: str
+
+    @property
+    def exact(self) -> int:
+        """How many, from the first, apply at the very lines they name."""
+        return next((at for at, shift in enumerate(self.shifts) if shift != 0), len(self.shifts))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workbench:
+    """An index in a scratch folder, and patches in files beside it whose names are ours.
+
+    Args:
+        room: the scratch folder.
+        beside: other repositories whose objects may be read.
+    """
+
+    upstream: Upstream
+    room: Path
+    beside: tuple[Path, ...] = ()
+
+    @property
+    def _index(self) -> Path:
+        return self.room / "index"
+
+    def lay(self, tree: str) -> None:
+        """Begin with a tree."""
+        self.git("read-tree", tree)
+
+    def tree(self) -> str:
+        """Store the index as a tree, and give its name."""
+        # The mirror lacks the content of most files; what is not touched need not be here.
+        return self.git("write-tree", "--missing-ok").text().strip()
+
+    def git(self, *arguments: str, stdin: bytes = b"") -> Finished:
+        """Run git on the index; it must succeed."""
+        return self.upstream.git(*arguments, stdin=stdin, index=self._index, beside=self.beside)
+
+    def attempt(self, *arguments: str, stdin: bytes = b"") -> Finished:
+        """Run git on the index; it may fail."""
+        return self.upstream.attempt(*arguments, stdin=stdin, index=self._index, beside=self.beside)
+
+    def keep(self) -> None:
+        """Remember the index as it is."""
+        shutil.copyfile(self._index, self._kept)
+
+    def restore(self) -> None:
+        """Go back to the index that was remembered last."""
+        shutil.copyfile(self._kept, self._index)
+
+    @property
+    def _kept(self) -> Path:
+        return self.room / "index.kept"
+
+    def apply(
+        self, diffs: Sequence[Diff], level: int, *, reverse: bool = False, check: bool = False
+    ) -> Attempt:
+        """Apply patches one after the other: all of them, or none.
+
+        Args:
+            diffs: the patches.
+            level: how many folders are taken off the front of their names.
+            reverse: take them away instead.
+            check: only say whether it would work; of more than one patch each is held against the index as
+                it is.
+        """
+        if not diffs:
+            return Attempt(done=True, shifts=(), words="")
+        how = ["--cached", "--verbose", "--whitespace=nowarn", f"-p{level}"]
+        how += ["--reverse"] if reverse else []
+        how += ["--check"] if check else []
+        said = self.attempt(*_STRICT, "apply", *how, "--", *(str(self._written(diff)) for diff in diffs))
+        words = said.stderr.decode("utf-8", "surrogateescape")
+        if not said.succeeded and said.exit_code not in (1, 128):
+            raise Unmeasurable(f"patches cannot be tried: {said.account(lines=3)}")
+        return Attempt(done=said.succeeded, shifts=_shifts(words, diffs, done=said.succeeded), words=words)
+
+    def merge_by_name(self, diff: Diff, level: int) -> bool:
+        """Apply a patch to the files it names as its base, if they are here, and merge; say if that worked.
+
+        If not, the index is in no state to be used.
+        """
+        how = ("--cached", "--3way", "--whitespace=nowarn", f"-p{level}")
+        merging = ("-c", "merge.renormalize=false")
+        return self.attempt(*_STRICT, *merging, "apply", *how, "--", str(self._written(diff))).succeeded
+
+    def _written(self, diff: Diff) -> Path:
+        path = self.room / hashlib.sha256(diff.content).hexdigest()[:16]
+        if not path.exists():
+            path.write_bytes(diff.content)
+        return path
+
+
+def _shifts(words: str, diffs: Sequence[Diff], *, done: bool) -> tuple[int | None, ...]:
+    """Read for each patch that applies how far it was moved; git names files, and the patches follow.
+
+    What git prints of a patch that does not apply may hold anything: nobody may rely on the number of
+    patches given here before these have been applied.
+    """
+    files: list[int | None] = []
+    for line in words.split("\n"):
+        if _CHECKING.match(line):
+            files.append(0)
+        elif not files or files[-1] is None:
+            continue
+        elif found := _SHIFTED.match(line):
+            files[-1] = max(files[-1], abs(int(found[1])))
+        elif _MODE.match(line):
+            files[-1] = None
+    if done and len(diffs) == 1:
+        return (_most(files),)
+    shifts = []
+    at = 0
+    for diff in diffs:
+        own = files[at : at + len(diff.changes)]
+        at += len(diff.changes)
+        # The last patch git looked at is the one that failed, unless it could not even be read.
+        if len(own) < len(diff.changes) or (not done and at >= len(files) and not _UNREADABLE.search(words)):
+            break
+        shifts.append(_most(own))
+    if done and (len(shifts) < len(diffs) or at != len(files)):
+        return (None,) * len(diffs)
+    return tuple(shifts)
+
+
+def _most(files: Sequence[int | None]) -> int | None:
+    return None if None in files else max((shift for shift in files if shift), default=0)
