@@ -6,8 +6,11 @@ without a commit-graph; the patches are applied in a worktree that has only the 
 run has one of its own, made beforehand.
 """
 
+import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -23,13 +26,16 @@ from riskloop.mitigations.upstream_drift.series import read_series
 from riskloop.mitigations.upstream_drift.standing import count
 from riskloop.risks import Site
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from tests.https_upstreams import serving
+
 NOW = datetime.fromtimestamp(LAST, UTC) + timedelta(hours=1)
 RUNS = 9
 
 
-def settings_of(history: History) -> Settings:
+def settings_of(history: History, address: str) -> Settings:
     """Say what a register would say of the vendored folder."""
-    said = {"path": VENDORED, "upstream": str(history.upstream), "pin": PIN, "patches": SERIES}
+    said = {"path": VENDORED, "upstream": address, "pin": PIN, "patches": SERIES}
     return Settings.model_validate(
         said | {"cooldown": "1m"},
         context={"project": history.project, "allowed_roots": (history.upstream.parent,)},
@@ -79,7 +85,7 @@ def measure_counts(history: History, clone: Path, state: Path) -> None:
 
 def measure_verdicts(history: History, clone: Path, state: Path) -> None:
     """Print how long the verdicts on the patches take, where the mirror has the files they touch."""
-    settings, site = settings_of(history), site_of(history, state)
+    settings, site = settings_of(history, str(history.upstream)), site_of(history, state)
     upstream = Upstream(state=state, source=str(history.upstream))
     upstream.follow()
     pin, head = upstream.folder(history.pin), upstream.folder(history.head)
@@ -123,19 +129,33 @@ def make_worktree(history: History, clone: Path, name: str) -> Path:
     return worktree
 
 
-def measure_look(history: History, state: Path) -> None:
-    """Print how long a whole look takes that finds nothing new upstream since the last one."""
-    settings, site = settings_of(history), site_of(history, state)
-    print_row(
-        compare(
-            f"a whole look with nothing new upstream, {BEHIND} commits behind and {PATCHES} patches, against "
-            "`git ls-remote` of the same folder",
-            partial(measure, settings, site),
-            partial(git, history.project, "ls-remote", str(history.upstream)),
-            goal=10.0,
-            runs=RUNS,
-        )
-    )
+def measure_looks(history: History, state: Path) -> None:
+    """Print how long a whole look takes that finds nothing new upstream: in a folder, and over https."""
+    with serving(history.upstream.parent) as server, trusting(server.authority):
+        for where, address in (
+            ("a folder", str(history.upstream)),
+            ("https", f"{server.address}/{history.upstream.name}"),
+        ):
+            print_row(
+                compare(
+                    f"a whole look with nothing new upstream, {BEHIND} commits behind and {PATCHES} patches, "
+                    f"against `git ls-remote`: {where} on this machine",
+                    partial(measure, settings_of(history, address), site_of(history, state)),
+                    partial(git, history.project, "ls-remote", address, trusted=server.authority),
+                    goal=10.0,
+                    runs=RUNS,
+                )
+            )
+
+
+@contextmanager
+def trusting(authority: Path) -> Iterator[None]:
+    """Trust a certificate, as an operator would have it."""
+    os.environ["SSL_CERT_FILE"] = str(authority)
+    try:
+        yield
+    finally:
+        del os.environ["SSL_CERT_FILE"]
 
 
 def main() -> None:
@@ -151,7 +171,7 @@ def main() -> None:
         measure_disk(history, clone, state)
         measure_counts(history, clone, state)
         measure_verdicts(history, clone, state)
-        measure_look(history, state)
+        measure_looks(history, state)
 
 
 if __name__ == "__main__":

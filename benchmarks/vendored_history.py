@@ -40,11 +40,18 @@ encode decode schema field record column table query filter merge split
 _WORDS = _SPOKEN.split()
 
 
-def git(folder: Path, *arguments: str, given: bytes = b"", index: Path | None = None) -> str:
+def git(
+    folder: Path,
+    *arguments: str,
+    given: bytes = b"",
+    index: Path | None = None,
+    trusted: Path | None = None,
+) -> str:
     """Run git plainly, with no configuration but the repository's, and give what it printed."""
     said = {"NAME": _NAME, "EMAIL": _ADDRESS, "DATE": f"@{LAST} +0000"}
     who = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in said.items()}
     aside = {"GIT_INDEX_FILE": str(index)} if index else {}
+    aside |= {"GIT_SSL_CAINFO": str(trusted)} if trusted else {}
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),

@@ -1,6 +1,7 @@
 """Commands that fail, hang, flood or escape do us no harm."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -116,6 +117,25 @@ def test_the_limit_on_a_files_size_holds(tmp_path: Path) -> None:
     )
     assert not finished.succeeded
     assert (tmp_path / "big").stat().st_size <= MEBIBYTE
+
+
+@pytest.mark.parametrize("memory_limit", [None, 4096 * MEBIBYTE])
+def test_a_command_that_crashes_leaves_no_picture_of_its_memory(
+    memory_limit: int | None, tmp_path: Path
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
+    try:
+        finished = run(
+            ["python3", "-c", "import resource; print(resource.getrlimit(resource.RLIMIT_CORE)[0])"],
+            cwd=tmp_path,
+            environment=clean_environment(home=tmp_path),
+            timeout=20,
+            memory_limit=memory_limit,
+        )
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, before)
+    assert finished.text() == "0\n"
 
 
 def test_nothing_can_be_read_from_stdin_unless_it_is_given(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from pydantic import SecretStr
 from riskloop.git import Mirror, Remote
 from riskloop.measurements import Evidence, Look, Observation
 from riskloop.proposals import Proposal, Receipt
-from riskloop.proposing import carry_out, git_address
+from riskloop.proposing import carry_out, git_address, propose
+from riskloop.risks import Mitigation
 from riskloop.services import Services, open_services
 from riskloop.settings import Settings, read_settings
 from riskloop.speaking import open_github, turn_for
@@ -79,17 +80,17 @@ class Place:
         )
         return replace(made, **changes)
 
+    def mitigation(self) -> Mitigation:
+        owner = replace(LEAD, repository=self.repository or None)
+        return replace(MITIGATION, risk=replace(MITIGATION.risk, owners=(owner,)))
+
     def nothing(self, reason: str = "the pin is up to date") -> Proposal:
         return Proposal(branch=BRANCH, repository=self.mirror.path, reason=reason)
 
     def carry_out(self, proposal: Proposal | None, *, services: Services | None = None) -> Receipt | None:
         observation = Observation(measurements=(), evidence=Evidence(summary=""), proposal=proposal)
         look = Look(mitigation=MITIGATION.id, at=datetime.now(UTC), observation=observation)
-        mitigation = replace(
-            MITIGATION,
-            risk=replace(MITIGATION.risk, owners=(replace(LEAD, repository=self.repository or None),)),
-        )
-        return carry_out(services or self.services, mitigation, look).receipt
+        return carry_out(services or self.services, self.mitigation(), look).receipt
 
     def done(self, proposal: Proposal) -> Receipt:
         """Carry a proposal out, which is to work."""
@@ -253,6 +254,15 @@ def test_what_a_person_decided_is_not_proposed_again_and_nothing_is_pushed(place
     assert place.states() == ["closed", "open"]
 
 
+def test_what_was_closed_is_proposed_again_where_a_person_has_decided_it_anew(place: Place) -> None:
+    proposal = place.proposal()
+    place.done(proposal)
+    place.person_closes(1)
+    for _ in range(2):
+        propose(place.services, place.mitigation(), proposal, again=True)
+    assert place.states() == ["closed", "open"]
+
+
 def test_what_is_overtaken_is_closed_with_one_comment_and_may_be_proposed_again(place: Place) -> None:
     place.done(place.proposal(1))
     for _ in range(2):
@@ -332,7 +342,7 @@ def test_a_lost_answer_fails_the_receipt_and_the_next_run_finds_what_was_done(
     receipt = place.carry_out(place.proposal())
     assert receipt is not None
     assert receipt.failed
-    assert "the next run looks before it sends anything" in receipt.says
+    assert "the next run looks again before it sends anything" in receipt.says
     assert receipt.failure is None
     place.done(place.proposal())
     assert place.states() == ["open"]

@@ -1,10 +1,12 @@
 """Runs a program that may fail, hang or flood us, without letting it harm us."""
 
 import os
+import resource
 import selectors
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -125,13 +127,17 @@ def run(
         "unlimited" if memory_limit is None else str(max(1, memory_limit // 1024)),
         "unlimited" if file_limit is None else str(max(1, file_limit // 512)),
     )
-    program = _find(argv[0], cwd, environment)
+    command = [_find(argv[0], cwd, environment), *argv[1:]]
+    # Without the shell a command starts in two thirds of the time; it has only the dumps left to forbid.
+    directly = sys.platform == "linux" and memory_limit is None and file_limit is None
+    if not directly:
+        command = ["/bin/sh", "-c", _LIMITED, "sh", *limits, *command]
     with tempfile.TemporaryFile() as given:
         given.write(stdin)
         given.seek(0)
         try:
             process = subprocess.Popen(
-                ["/bin/sh", "-c", _LIMITED, "sh", *limits, program, *argv[1:]],
+                command,
                 cwd=cwd,
                 env=dict(environment),
                 stdin=given if stdin else subprocess.DEVNULL,
@@ -143,6 +149,8 @@ def run(
             raise Unmeasurable(
                 f"{argv[0]} cannot be started in {cwd}: {error}", remedy="correct the command"
             ) from error
+    if directly:
+        _forbid_dumps(process)
     # Leaving Popen's own context would wait for the process without any limit.
     try:
         with _ended_with_us(process):
@@ -160,6 +168,14 @@ def run(
         seconds=time.monotonic() - started,
         ended=ended,
     )
+
+
+def _forbid_dumps(process: subprocess.Popen[bytes]) -> None:
+    """Let it leave no picture of its memory if it crashes: there may be a secret in it."""
+    # It may be over already, or be a program of another user's, which leaves none anyway.
+    if sys.platform == "linux":
+        with suppress(OSError):
+            resource.prlimit(process.pid, resource.RLIMIT_CORE, (0, 0))
 
 
 @contextmanager

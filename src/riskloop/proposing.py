@@ -73,7 +73,7 @@ def propose(
     try:
         return desk.propose(again=again) if proposal.commit else desk.withdraw()
     except Ambiguous as error:
-        remedy = "perhaps it was done: the next run looks before it sends anything"
+        remedy = "the next run looks again before it sends anything"
         raise Ambiguous(error.what, remedy=remedy) from error
 
 

@@ -23,7 +23,7 @@ def outcome(name: str, verdict: Verdict, **facts: Any) -> Outcome:
 
 
 def bump(**facts: Any) -> Bump:
-    made = {
+    made: dict[str, Any] = {
         "candidate": "c" * 40,
         "commit": "b" * 40,
         "base": "a" * 40,

@@ -72,6 +72,11 @@ def test_a_file_that_upstream_did_not_touch_is_said_to_be_so(vendoring: Vendorin
     assert told[2] == f"no upstream commit between {vendoring.pin[:12]} and {head[:12]} touched it"
 
 
+def test_a_patch_that_does_not_fit_the_pin_itself_blames_no_upstream_commit(vendoring: Vendoring) -> None:
+    told = lines(vendoring, conflict("x.patch", "src/a.txt"))
+    assert told[2] == "upstream has nothing after the pin: it does not fit what is vendored"
+
+
 def test_a_patch_without_known_files_is_told_by_what_it_touches(vendoring: Vendoring) -> None:
     vendoring.upstream.commit({"src/a.txt": "1\n"}, message="Tune")
     told = lines(vendoring, outcome("x.patch", Verdict.CONFLICT, paths=("src/a.txt",)))

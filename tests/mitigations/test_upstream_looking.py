@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from riskloop.errors import Refused, Unmeasurable
-from riskloop.git import Bare
+from riskloop.git import Mirror
 from riskloop.measurements import Observation
 from riskloop.mitigations.upstream_drift import METRICS, acknowledge, measure
 from riskloop.risks import Decision
@@ -220,7 +220,7 @@ def test_an_upstream_that_went_away_is_no_look_and_the_old_numbers_are_not_told(
     vendoring.vendor()
     look(vendoring)
     vendoring.upstream.path.rename(vendoring.room / "gone")
-    with pytest.raises(Unmeasurable, match="is no git repository"):
+    with pytest.raises(Unmeasurable, match="there is no folder"):
         look(vendoring)
 
 
@@ -324,4 +324,4 @@ def test_nothing_that_a_hostile_project_or_upstream_configures_is_run(vendoring:
 
 def test_a_mirror_of_an_upstream_is_not_that_of_a_project_in_the_same_place(vendoring: Vendoring) -> None:
     upstream = vendoring.mirror()
-    assert upstream.path != Bare(state=vendoring.state, source=upstream.source).path
+    assert upstream.path != Mirror(state=vendoring.state, source=upstream.source).path

@@ -1,13 +1,14 @@
 """The command that looks at mitigations and stores nothing; it needs no channel."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from riskloop import looking, tables
 from riskloop.cli.place import COULD_NOT, FINE, HERE, Json, Place
-from riskloop.heeding import heeded
 from riskloop.measurements import Look
 from riskloop.project import read_register, site
-from riskloop.risks import Mitigation
+from riskloop.risks import Decision, Mitigation
+from riskloop.settings import Settings
 from riskloop.state_directory import prepare
 from riskloop.thresholds import Assessment, Reading, assess_look
 
@@ -23,11 +24,11 @@ def measure(*ids: str, json: Json = False, place: Place = HERE) -> int:
     register = read_register(settings)
     chosen = register.mitigations(only=ids or None)
     prepare(settings.state)
-    decided = heeded(settings, chosen)
+    decided = _decided(settings, chosen)
     judged = []
     for mitigation in chosen:
-        place_of_it = replace(site(register, settings), decisions=decided[mitigation.id])
-        look = looking.look(mitigation, place_of_it)
+        where = replace(site(register, settings), decisions=decided.get(mitigation.id, ()))
+        look = looking.look(mitigation, where)
         judged.append((mitigation, look, assess_look(look, mitigation.kind.metrics, mitigation.thresholds)))
     if json:
         tables.print_json([_measured(*one) for one in judged])
@@ -35,6 +36,15 @@ def measure(*ids: str, json: Json = False, place: Place = HERE) -> int:
         for one in judged:
             _print_measured(*one)
     return COULD_NOT if any(look.observation is None for _, look, _ in judged) else FINE
+
+
+def _decided(settings: Settings, mitigations: Sequence[Mitigation]) -> Mapping[str, tuple[Decision, ...]]:
+    """Read what people decided about these; the store is left alone where no kind heeds that."""
+    if not any(mitigation.kind.heeds for mitigation in mitigations):
+        return {}
+    from riskloop.heeding import heeded  # noqa: PLC0415 - it imports the libraries of the store
+
+    return heeded(settings, mitigations)
 
 
 def _measured(mitigation: Mitigation, look: Look, assessment: Assessment) -> dict[str, object]:

@@ -111,8 +111,10 @@ _WORDS = tuple(
 _MISSING = re.compile(
     r"not our ref|unadvertised object|want [0-9a-f]+ not valid|couldn't find remote ref|TF401035"
 )
-# Git puts it behind the name of each reference it did not take.
-_SHALLOW = re.compile(r"\(shallow update not allowed\)$", re.MULTILINE)
+# Git says it of each reference, and calls it a warning.
+_SHALLOW = re.compile(
+    r"because shallow roots are not allowed to be updated$|\(shallow update not allowed\)$", re.M
+)
 
 
 def complaint(source: str, finished: Finished, *, token: bool = False) -> Unmeasurable:
@@ -123,11 +125,6 @@ def complaint(source: str, finished: Finished, *, token: bool = False) -> Unmeas
         token: whether a token was given: then it is what was refused.
     """
     said = _said(source, finished)
-    if _SHALLOW.search(said):
-        return Unmeasurable(
-            f"{source} is a shallow clone: what is missing in it cannot be counted",
-            remedy="run `git fetch --unshallow` in it, or name the repository it was cloned from",
-        )
     if finished.ended is Ended.TIME:
         return Unmeasurable(f"{source} took longer than we wait for it", remedy=_LATER)
     for pattern, what, remedy in _WORDS:
@@ -138,6 +135,19 @@ def complaint(source: str, finished: Finished, *, token: bool = False) -> Unmeas
         if pattern.search(said):
             return Unmeasurable(f"{source} {what}", remedy=remedy)
     return Unmeasurable(f"{source} cannot be read by git: {finished.account(lines=3)}")
+
+
+def shallow(source: str) -> Unmeasurable:
+    """Make the error for a repository whose history is cut off."""
+    return Unmeasurable(
+        f"{source} is a shallow clone: what is missing in it cannot be counted",
+        remedy="run `git fetch --unshallow` in it, or name the repository it was cloned from",
+    )
+
+
+def is_shallow(source: str, finished: Finished) -> bool:
+    """Say whether a fetch brought less than it was to bring, because the repository has no more."""
+    return _SHALLOW.search(_said(source, finished)) is not None
 
 
 def is_missing(source: str, finished: Finished) -> bool:

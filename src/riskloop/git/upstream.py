@@ -11,7 +11,7 @@ from riskloop.commands import Finished
 from riskloop.errors import Unmeasurable
 from riskloop.files import remove_tree, scratch
 from riskloop.git.bare import LONGEST, Bare, login
-from riskloop.git.complaints import complaint, is_missing
+from riskloop.git.complaints import complaint, is_missing, is_shallow, shallow
 from riskloop.git.listing import Followed, branch_names, read_listing
 from riskloop.git.seals import read_seal, seal
 
@@ -278,9 +278,14 @@ class Upstream(Bare):
         self._prepare()
         fetch = (*_PARTIAL, "-c", f"remote.upstream.url={self.source}", *_FETCH, "--filter=blob:none")
         arguments = (*_SAYING_NOTHING, *fetch, *how, "upstream") if given else (*fetch, "upstream", *how)
-        return self._run(
+        fetched = self._run(
             arguments, stdin=given.encode(), variables=login(self.source, self.token), timeout=LONGEST
         )
+        if is_shallow(self.source, fetched) or (self.path / "shallow").exists():
+            # It has commits now whose history it lacks, and they would be believed.
+            remove_tree(self.path)
+            raise shallow(self.source)
+        return fetched
 
     def _take(self, commit: str, beside: Path) -> bool:
         """Copy a commit, and what of its history is not here, out of another repository's objects."""

@@ -77,6 +77,8 @@ class _History:
 
     def touched(self, file: str, *, anyway: bool = False) -> str:
         """Say who touched a vendored file last."""
+        if self._since == self._until:
+            return "upstream has nothing after the pin: it does not fit what is vendored"
         if file not in self._asked and len(self._asked) >= MOST and not anyway:
             return f"its history was not asked for: more than {MOST} files are concerned"
         self._asked.add(file)

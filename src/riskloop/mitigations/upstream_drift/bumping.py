@@ -1,6 +1,28 @@
 """Makes the commit that brings vendored code up to date, with our patches and local changes on top."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from riskloop.files import scratch
+from riskloop.git import Mirror, Upstream
+from riskloop.mitigations.upstream_drift.addresses import is_remote
+from riskloop.mitigations.upstream_drift.carrying import carry
+from riskloop.mitigations.upstream_drift.changelog import add_entry
+from riskloop.mitigations.upstream_drift.disk import SUBMODULE, Entry, read_entry
+from riskloop.mitigations.upstream_drift.drafting import Draft, list_entries
+from riskloop.mitigations.upstream_drift.hacks import Hacks, shown
+from riskloop.mitigations.upstream_drift.refreshing import refresh
+from riskloop.mitigations.upstream_drift.series import SERIES, Series
+from riskloop.mitigations.upstream_drift.settings import Settings
+from riskloop.mitigations.upstream_drift.vendored import PIN, Vendored
+from riskloop.mitigations.upstream_drift.verdicts import Applied, Verdict
+from riskloop.risks import Site
+
+_NAMED = 5
+_SHORT = 12
+_NONE_LEFT = b"# No patches are left.\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,3 +50,202 @@ class Bump:
     dropped: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
     changelog: bool = True
+
+
+def make_bump(
+    vendored: Vendored,
+    upstream: Upstream,
+    settings: Settings,
+    site: Site,
+    *,
+    applied: Applied,
+    hacks: Hacks,
+    series: Series,
+    candidate: str,
+    pin_tree: str,
+    patched: str,
+) -> Bump:
+    """Make the commit in our mirror of the project; the same again gives the same commit.
+
+    Args:
+        vendored: what stands in the project.
+        upstream: the mirror, which has the candidate.
+        settings: what the register says.
+        site: where our state is.
+        applied: what became of the patches on the candidate.
+        hacks: what was changed by hand.
+        series: the patches.
+        candidate: the upstream commit to bring.
+        pin_tree: the tree that upstream has at the pin.
+        patched: that tree with our patches.
+
+    Returns:
+        The bump, or the problem because of which there is no commit.
+
+    Raises:
+        Unmeasurable: files cannot be fetched, or a mirror cannot be read.
+    """
+    bump = Bump(candidate=candidate, base=vendored.commit, branch=branch_of(site.mitigation))
+    project = vendored.project
+    if project is None:
+        return replace(bump, problem="the project is in no git repository")
+    if not vendored.commit:
+        return replace(bump, problem="the project's repository has no commit yet")
+    with scratch(site.state, "bump") as room:
+        own = [path for path in (vendored.pin_file, _changelog(vendored, settings)) if path]
+        own += [path] if (path := _patches(vendored, settings)) else []
+        entries = list_entries(project, vendored.commit, own)
+        problem = _stands_in_the_way(vendored, upstream, hacks, candidate) or _uncommitted(
+            vendored, settings, hacks, series, entries
+        )
+        if problem:
+            return replace(bump, problem=problem)
+        draft = Draft.begin(project, upstream, room, parent=vendored.commit, entries=entries)
+        if vendored.submodule:
+            draft.put({vendored.path: Entry(SUBMODULE, candidate)})
+            lost: tuple[str, ...] = ()
+        else:
+            onto = applied.tree if hacks.patched else upstream.folder(candidate, settings.strip)
+            carried = carry(
+                vendored, project, upstream, room, hacks=hacks, pin=pin_tree, patched=patched, onto=onto
+            )
+            draft.replace_folder(vendored.path, carried.tree, keep=_own_inside(vendored, project))
+            lost = carried.lost
+        refreshed, dropped = _write_patches(draft, vendored, settings, applied, series)
+        if vendored.pin_file:
+            content = draft.content(vendored.pin_file) or b""
+            draft.write(vendored.pin_file, PIN.sub(candidate.encode(), content))
+        commits = int(upstream.git("rev-list", "--count", candidate, f"^{vendored.pin}").text())
+        bump = replace(
+            bump,
+            refreshed=refreshed,
+            dropped=dropped,
+            lost=lost,
+            changelog=_write_changelog(draft, vendored, settings, candidate, commits),
+        )
+        commit = draft.commit(_message(vendored, bump, commits), branch=bump.branch)
+        return replace(bump, commit=commit)
+
+
+def branch_of(mitigation: str) -> str:
+    """Give the branch of a mitigation's pull request: https://git-scm.com/docs/git-check-ref-format."""
+    name = re.sub(r"[^A-Za-z0-9._-]|\.(?=\.|$)|^[.-]|\.(?=lock$)", "-", mitigation)
+    return f"riskloop/{name or 'upstream'}"
+
+
+def _own_inside(vendored: Vendored, project: Mirror) -> dict[str, Entry]:
+    """List what is in the vendored folder and yet the project's own."""
+    front = f"{vendored.path}/"
+    inside = list_entries(project, vendored.commit, [vendored.path])
+    return {path: entry for path, entry in inside.items() if vendored.is_own(path.removeprefix(front))}
+
+
+def _placed(vendored: Vendored, path: Path) -> str:
+    return (PurePosixPath(vendored.below) / path).as_posix()
+
+
+def _patches(vendored: Vendored, settings: Settings) -> str:
+    return _placed(vendored, settings.patches) if settings.patches is not None else ""
+
+
+def _changelog(vendored: Vendored, settings: Settings) -> str:
+    return _placed(vendored, settings.changelog) if settings.changelog is not None else ""
+
+
+def _stands_in_the_way(vendored: Vendored, upstream: Upstream, hacks: Hacks, candidate: str) -> str:
+    """Say why the vendored code cannot be moved by a commit; empty if it can."""
+    if vendored.submodule:
+        own = int(upstream.git("rev-list", "--count", vendored.pin, f"^{candidate}").text())
+        if own:
+            commits = "1 commit" if own == 1 else f"{own} commits"
+            return (
+                f"the submodule is pinned to {vendored.pin[:_SHORT]}, which has {commits} that "
+                f"{candidate[:_SHORT]} lacks: a bump would drop them"
+            )
+    elif not hacks.tree:
+        return f"{vendored.path} is not in the project's last commit; commit it first"
+    return ""
+
+
+def _uncommitted(
+    vendored: Vendored, settings: Settings, hacks: Hacks, series: Series, entries: dict[str, Entry]
+) -> str:
+    """Say which files that a bump rests on are not as the project's last commit has them; empty if none."""
+    wanted = {vendored.pin_file, _changelog(vendored, settings), *entries} - {""}
+    if folder := _patches(vendored, settings):
+        wanted |= {f"{folder}/{patch.name}" for patch in series.patches if patch.content}
+    changed = [path for path in sorted(wanted) if read_entry(vendored.top, path).entry != entries.get(path)]
+    names = [*map(shown, changed), *(f"{vendored.path}/{path}" for path in hacks.uncommitted)]
+    if not names:
+        return ""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more} differ from the project's last commit; commit them first"
+
+
+def _write_patches(
+    draft: Draft, vendored: Vendored, settings: Settings, applied: Applied, series: Series
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Write anew what applies elsewhere by now, and take away what upstream has."""
+    folder = _patches(vendored, settings)
+    refreshed, dropped = [], []
+    for outcome in applied.outcomes:
+        path = f"{folder}/{outcome.patch.name}"
+        if outcome.verdict in (Verdict.OFFSET, Verdict.THREE_WAY):
+            content = refresh(draft.upstream, outcome, settings)
+            if content != outcome.patch.content:
+                draft.write(path, content)
+                refreshed.append(outcome.patch.name)
+        elif outcome.verdict is Verdict.UPSTREAMED:
+            draft.remove([path])
+            dropped.append(outcome.patch.name)
+    if dropped and series.listed is not None:
+        draft.write(f"{folder}/{SERIES}", _without(series.listed, dropped))
+    elif dropped and len(dropped) == sum(path.startswith(f"{folder}/") for path in draft.entries):
+        # git keeps no empty folder, and without it the next look could not read the patches.
+        draft.write(f"{folder}/{SERIES}", _NONE_LEFT)
+    return tuple(refreshed), tuple(dropped)
+
+
+def _without(listed: bytes, names: Iterable[str]) -> bytes:
+    """Take the lines of some patches out of a series; comments and order stay."""
+    gone = {name.encode("utf-8", "surrogateescape") for name in names}
+    bom = b"\xef\xbb\xbf" if listed.startswith(b"\xef\xbb\xbf") else b""
+    lines = listed.removeprefix(bom).split(b"\n")
+    return bom + b"\n".join(line for line in lines if line.split()[:1] not in [[name] for name in gone])
+
+
+def _write_changelog(
+    draft: Draft, vendored: Vendored, settings: Settings, candidate: str, commits: int
+) -> bool:
+    """Write the entry; says whether it is there, or none is asked for."""
+    path = _changelog(vendored, settings)
+    if not path:
+        return True
+    content = draft.content(path)
+    if content is None:
+        return False
+    name = PurePosixPath(path).name
+    try:
+        written = add_entry(
+            content, name=name, path=vendored.path, old=vendored.pin, new=candidate, commits=commits
+        )
+    except UnicodeDecodeError:
+        return False
+    draft.write(path, written)
+    return True
+
+
+def _message(vendored: Vendored, bump: Bump, commits: int) -> str:
+    old, new = vendored.pin[:_SHORT], bump.candidate[:_SHORT]
+    source = f" of {vendored.address}" if is_remote(vendored.address) else ""
+    lists = (
+        ("Patches that were refreshed", tuple(map(shown, bump.refreshed))),
+        ("Patches that upstream has, and that were dropped", tuple(map(shown, bump.dropped))),
+        ("Local changes that do not merge, and are lost", bump.lost),
+    )
+    parts = [
+        f"Bump {vendored.path} from {old} to {new}",
+        f"It brings {commits} upstream commit{'' if commits == 1 else 's'}{source}.",
+        *("\n".join((f"{title}:", *(f"- {name}" for name in names))) for title, names in lists if names),
+    ]
+    return "\n\n".join(parts) + "\n"

@@ -14,7 +14,9 @@ _MAIL = re.compile(rb"From [^\n]*\n|[A-Za-z-]+:[ \t]")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _ESCAPE = re.compile(r"\\([0-7]{3}|.)")
 _ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
-_ENCODED = re.compile(rb"(?im)^content-transfer-encoding:[ \t]*(?:quoted-printable|base64)")
+_ENCODED = re.compile(
+    rb"(?im)^content-transfer-encoding:\s*(?:quoted-printable|base64)|^content-type:\s*multipart/"
+)
 _CHANGING = (
     *(b"old mode ", b"new mode ", b"deleted file mode ", b"new file mode "),
     *(b"rename ", b"copy ", b"GIT binary patch", b"Binary files "),
@@ -85,23 +87,18 @@ def is_mail(content: bytes) -> bool:
 
 
 def decode_mail(content: bytes) -> bytes:
-    """Undo quoted-printable and base64 in a mail with a patch; everything else stays as it is."""
-    head, mark, _ = content.replace(b"\r\n", b"\n").partition(b"\n\n")
-    if not is_mail(content) or not mark or not _ENCODED.search(content[: len(head) * 2 + 65536]):
+    """Give a mail with a patch as plain text, where it is quoted-printable, base64 or attached.
+
+    Its other headers stay as they are; everything that is no such mail is given back unchanged.
+    """
+    header, mark, _ = content.replace(b"\r\n", b"\n").partition(b"\n\n")
+    if not (mark and is_mail(content) and _ENCODED.search(header)):
         return content
-    mail = email.message_from_bytes(_without_postmark(content), policy=email.policy.compat32)
-    texts = []
-    for part in mail.walk():
-        if part.is_multipart():
-            continue
-        decoded = part.get_payload(decode=True)
-        if isinstance(decoded, bytes):
-            texts.append(decoded)
-    return b"\n".join(texts) or content
-
-
-def _without_postmark(content: bytes) -> bytes:
-    return content.partition(b"\n")[2] if content.startswith(b"From ") else content
+    start = content.index(b"\n") + 1 if content.startswith(b"From ") else 0
+    mail = email.message_from_bytes(content[start:], policy=email.policy.compat32)
+    parts = (part.get_payload(decode=True) for part in mail.walk() if not part.is_multipart())
+    kept = re.sub(rb"(?im)^(?:content-|mime-version:)[^\n]*\n(?:[ \t][^\n]*\n)*", b"", header + b"\n")
+    return kept + b"\n" + b"\n".join(part for part in parts if isinstance(part, bytes))
 
 
 def read_diff(content: bytes) -> Diff:

@@ -46,7 +46,7 @@ def pull_request(findings: Findings, upstream: Upstream, site: Site) -> tuple[st
     """
     standing = findings.standing
     path = findings.vendored.path
-    commits = count_commits(upstream, findings.settings, since=standing.pin, until=findings.target)
+    commits = count_commits(upstream, since=standing.pin, until=findings.target)
     title = f"Bump {path} to {findings.target[:8]} ({quantity(commits, 'commits')})"
     log = read_log(upstream, findings.settings, since=standing.pin, until=findings.target)
     parts = [
@@ -57,7 +57,7 @@ def pull_request(findings: Findings, upstream: Upstream, site: Site) -> tuple[st
         _local_changes(findings, rows=_NAMES),
         _gate(findings, limit=_ACCOUNT),
         _to_leave_it(findings, site),
-        _log(log, rows=_LOG_ROWS, each=_LOG_EACH),
+        _log(log, findings, rows=_LOG_ROWS, each=_LOG_EACH),
         _releases(findings, rows=_NAMES),
         _evidence(findings, hunks=_HUNKS, diff=_DIFF),
     ]
@@ -85,7 +85,7 @@ def document(findings: Findings, upstream: Upstream, *, summary: str) -> str:
         _patches(findings, rows=everything),
         _local_changes(findings, rows=everything),
         _gate(findings, limit=everything),
-        _log(log, rows=LONGEST, each=LONGEST),
+        _log(log, findings, rows=LONGEST, each=LONGEST),
         _releases(findings, rows=everything),
         _evidence(findings, hunks=everything, diff=everything),
     ]
@@ -138,7 +138,9 @@ def _readiness(findings: Findings) -> str:
         ]
         said = ", ".join(one for one in held if one)
         return f"**Ready for review**: {said}." if said else "**Ready for review.**"
-    return "\n".join(["**A draft**, because", "", *(f"- {_safe(reason)}" for reason in reasons)])
+    never = findings.settings.bump == "never"
+    what = "Not ready for review" if never else "A draft"
+    return "\n".join([f"**{what}**, because", "", *(f"- {_safe(reason)}" for reason in reasons)])
 
 
 def _stops(blames: Sequence[Blame]) -> str:
@@ -155,12 +157,17 @@ def _patches(findings: Findings, *, rows: int) -> str:
     shown = listing.pick(findings.applied, rows)
     table = ["| Patch | Verdict | Why | Its file |", "| --- | --- | --- | --- |"]
     table += [
-        f"| {_safe(one.patch.name)} | {_verdict(one)} | {_safe(one.reason)} | {done_to(one, findings.bump)} |"
+        f"| {_name(one.patch.name)} | {_verdict(one)} | {_safe(one.reason)} | {done_to(one, findings.bump)} |"
         for one in shown
     ]
     left = len(outcomes) - len(shown)
     more = f"\n\n{quantity(left, 'more patches')} simply apply." if left else ""
     return "\n".join(["### Patches", "", *table]) + more
+
+
+def _name(text: str) -> str:
+    """Write a name for a table: in a code span no `|` can be escaped for good."""
+    return _safe(text) if "|" in text else escaping.code(text, limit=300)
 
 
 def _verdict(outcome: Outcome) -> str:
@@ -196,7 +203,11 @@ def _gate(findings: Findings, *, limit: int) -> str:
 
 def _last(text: str, limit: int) -> str:
     """Keep the last whole lines of a text."""
-    return text if len(text) <= limit else f"…\n{text[-limit:].partition(chr(10))[2] or text[-limit:]}"
+    if len(text) <= limit:
+        return text
+    kept = text[-limit + len("…\n") :]
+    _, _, whole = kept.partition("\n")
+    return f"…\n{whole or kept}"
 
 
 def _to_leave_it(findings: Findings, site: Site) -> str:
@@ -210,11 +221,13 @@ def _to_leave_it(findings: Findings, site: Site) -> str:
     )
 
 
-def _log(log: Log, *, rows: int, each: int) -> str:
+def _log(log: Log, findings: Findings, *, rows: int, each: int) -> str:
     if not log.commits:
         return ""
+    settings = findings.settings
+    only = ", only of what is vendored or watched" if settings.watch or settings.strip else ""
     return (
-        "### What upstream did\n\nBy the folder that a commit touches most, merges left out:\n\n"
+        f"### What upstream did\n\nBy the folder that a commit touches most, merges left out{only}:\n\n"
         f"{escaping.fenced(listing.list_log(log, rows=rows, each=each), limit=DOCUMENT_LIMIT)}"
     )
 
@@ -231,7 +244,7 @@ def _evidence(findings: Findings, *, hunks: int, diff: int) -> str:
     parts = []
     for outcome in findings.stopped:
         if outcome.hunks:
-            title = f"Where {_safe(outcome.patch.name)} conflicts:"
+            title = f"Where {escaping.code(outcome.patch.name)} conflicts:"
             parts += [title, escaping.fenced(listing.list_hunks(outcome), limit=hunks)]
     if findings.hacks.diff:
         parts += ["What was changed by hand:", _diff(findings.hacks.diff, limit=diff)]

@@ -17,6 +17,8 @@ from riskloop.mitigations.upstream_drift.verdicts import Verdict
 from riskloop.risks import Site
 from riskloop.wording.figures import quantity
 
+__all__ = ["Findings", "explain", "fingerprint", "summarise"]
+
 _ROWS = 60
 _LOG_EACH = 10
 _BLOCKS = 10

@@ -93,17 +93,10 @@ def find_hacks(vendored: Vendored, upstream: Upstream, site: Site, *, pin: str, 
     touched = differing(upstream, pin, patched) if patched != pin else {}
     beside = (vendored.project.path,) if vendored.project is not None else ()
     committed = differing(upstream, pin, tree, beside=beside) if tree else {}
-    paths = {
-        path for path in (*changed, *others, *touched, *committed) if not vendored.is_own(path.rstrip("/"))
-    }
+    paths = {*changed, *others, *touched, *committed}
     on_disk = {path: read_entry(vendored.folder, path) for path in paths}
     pairs = {path: touched.get(path, _unpatched(path, changed, committed)) for path in paths}
-    nested = tuple(f"{path}/" for path, pair in pairs.items() if _is_nested(pair))
-    strange = {
-        path: pair
-        for path, pair in sorted(pairs.items())
-        if not _is_nested(pair) and not path.startswith(nested) and on_disk[path].entry not in pair
-    }
+    strange = by_hand(vendored, pairs, {path: disk.entry for path, disk in on_disk.items()})
     has_patches = _has_patches(vendored, upstream, touched, on_disk)
     found = tuple(
         Hack(path=shown(path), how=_how(on_disk[path], pair[has_patches])) for path, pair in strange.items()
@@ -120,6 +113,7 @@ def find_hacks(vendored: Vendored, upstream: Upstream, site: Site, *, pin: str, 
         for path in sorted(paths)
         if (entry := committed[path][1] if path in committed else pairs[path][0]) is not None
         and entry.mode != SUBMODULE
+        and not vendored.is_own(path)
         and entry != on_disk[path].entry
     )
     return Hacks(
@@ -130,6 +124,31 @@ def find_hacks(vendored: Vendored, upstream: Upstream, site: Site, *, pin: str, 
         uncommitted=tuple(map(shown, uncommitted)) if tree else (),
         notes=tuple(notes),
     )
+
+
+def by_hand(
+    vendored: Vendored, pairs: Mapping[str, Pair], now: Mapping[str, Entry | None]
+) -> dict[str, Pair]:
+    """Choose the paths that were changed by hand, in order.
+
+    Args:
+        vendored: the folder that they are in.
+        pairs: of each path, what upstream has at the pin, and what our patches make of it.
+        now: what each path has.
+    """
+    # What is in a submodule of upstream is another upstream's.
+    nested = tuple(
+        f"{path}/"
+        for path, pair in pairs.items()
+        if any(entry is not None and entry.mode == SUBMODULE for entry in pair)
+    )
+    return {
+        path: pair
+        for path, pair in sorted(pairs.items())
+        if not f"{path}/".startswith(nested)
+        and not vendored.is_own(path.rstrip("/"))
+        and now[path] not in pair
+    }
 
 
 def committed_tree(vendored: Vendored) -> str:
@@ -150,11 +169,6 @@ def shown(path: str) -> str:
 def _unpatched(path: str, changed: Mapping[str, Entry], committed: Mapping[str, Pair]) -> Pair:
     entry = changed.get(path) or (committed[path][0] if path in committed else None)
     return entry, entry
-
-
-def _is_nested(pair: Pair) -> bool:
-    """Say whether it is a submodule of upstream: what is in there is another upstream's."""
-    return any(entry is not None and entry.mode == SUBMODULE for entry in pair)
 
 
 def _how(disk: OnDisk, expected: Entry | None) -> str:

@@ -74,21 +74,19 @@ def read_log(upstream: Upstream, settings: Settings, *, since: str, until: str) 
     Raises:
         Unmeasurable: the mirror cannot be read.
     """
-    return _read_log(upstream, since, until, _watched(settings), (settings.strip or "").strip("/"))
+    if since == until:
+        return Log(areas=(), whole=True)
+    watched = tuple(settings.watch) or ((settings.strip,) if settings.strip else ())
+    return _read_log(upstream, since, until, watched, (settings.strip or "").strip("/"))
 
 
-def count_commits(upstream: Upstream, settings: Settings, *, since: str, until: str) -> int:
-    """Count the commits that lead to `until` and not to `since`, merges too, of what is watched.
+def count_commits(upstream: Upstream, *, since: str, until: str) -> int:
+    """Count the commits that lead to `until` and not to `since`: all of them, as the bump brings them.
 
     Raises:
         Unmeasurable: the mirror cannot be read.
     """
-    watched = _watched(settings)
-    return int(upstream.git("rev-list", "--count", until, f"^{since}", "--", *watched).text())
-
-
-def _watched(settings: Settings) -> tuple[str, ...]:
-    return tuple(settings.watch) or ((settings.strip,) if settings.strip else ())
+    return int(upstream.git("rev-list", "--count", until, f"^{since}").text())
 
 
 # What two commits say never changes: the issue and the pull request of one look are told from one reading.

@@ -3,19 +3,26 @@
 import re
 
 from riskloop.git import Upstream
-from riskloop.mitigations.upstream_drift.diffs import decode_mail, is_mail
+from riskloop.mitigations.upstream_drift.diffs import NOWHERE, decode_mail
+from riskloop.mitigations.upstream_drift.series import Patch
 from riskloop.mitigations.upstream_drift.settings import Settings
 from riskloop.mitigations.upstream_drift.verdicts import Outcome
 
-_DIFFERENCE = ("diff-tree", "-r", "--full-index", "--no-ext-diff", "--no-textconv")
+_DIFFERENCE = ("diff-tree", "-r", "-M", "--full-index", "--no-ext-diff", "--no-textconv")
 _START = re.compile(rb"(?m)^(?:diff --git |Index: |--- (?=[^\n]*\n\+\+\+ [^\n]*\n@@ -))")
-_SCISSORS = re.compile(rb"(?m)^---[ \t]*$\n?")
-_STAT = re.compile(rb"(?m)^ (?:\S.*? +\| .*|\d+ files? changed.*|(?:create|delete|mode|rename|copy) .*)$")
-_SIGNATURE = re.compile(rb"(?s)\n(-- ?\n.*)\Z")
+# What format-patch puts between a message and its diff, and after it.
+_STAT = re.compile(
+    rb"(?m)(?:^ [^\n]* \| +(?:\d|Bin|Unmerged)[^\n]*\n)*"
+    rb"^ \d+ files? changed[^\n]*\n"
+    rb"(?:^ (?:create mode|delete mode|mode change|rename|copy|rewrite) [^\n]*\n)*"
+)
+_SIGNATURE = re.compile(rb"\n(-- \r?\n(?:[^ +\-\\@\r\n][^\n]*\n?)?\s*)\Z")
 
 
 def refresh(upstream: Upstream, outcome: Outcome, settings: Settings) -> bytes:
     """Give the new content of a patch's file: what was written around the change stays as it is.
+
+    Of several mails in one file only the first one's words are kept, as their changes are one now.
 
     Args:
         outcome: of a patch that applies, though not as it stands; with the trees around it.
@@ -24,20 +31,62 @@ def refresh(upstream: Upstream, outcome: Outcome, settings: Settings) -> bytes:
         Unmeasurable: the mirror cannot be read.
     """
     patch = outcome.patch
-    fronts = _fronts(outcome, settings)
-    how = ("-p", "--binary", "-M", *fronts)
-    change = upstream.git(*_DIFFERENCE, *how, outcome.before, outcome.after).stdout
-    stat = upstream.git(*_DIFFERENCE, "-M", "--stat", "--summary", outcome.before, outcome.after).stdout
-    content = decode_mail(patch.content) if not is_mail(patch.content) else patch.content
-    found = _START.search(content)
-    head = content[: found.start()] if found else b""
-    signature = _SIGNATURE.search(content, found.start() if found else 0)
+    front = _front(patch, settings)
+    trees = [_below(upstream, tree, front) for tree in (outcome.before, outcome.after)]
+    change = upstream.git(*_DIFFERENCE, "--patch", "--binary", *_prefixes(patch, front), *trees).stdout
+    stat = upstream.git(*_DIFFERENCE, "--stat=72", "--summary", *trees).stdout
+    content = decode_mail(patch.content)
+    start = found.start() if (found := _START.search(content)) else len(content)
+    signature = _SIGNATURE.search(content, start)
+    head = content[:start]
+    if b"\r\n" in head and b"\r\n" not in change:
+        change, stat = (text.replace(b"\n", b"\r\n") for text in (change, stat))
     return _restated(head, stat) + change + (signature[1] if signature else b"")
 
 
-def _fronts(outcome: Outcome, settings: Settings) -> tuple[str, ...]:
-    raise NotImplementedError
-
-
 def _restated(head: bytes, stat: bytes) -> bytes:
-    raise NotImplementedError
+    """Put the new summary of changed files where the old one was, if there was one."""
+    ends = head.replace(b"\r\n", b"\n")
+    old = list(_STAT.finditer(ends))
+    if not old:
+        return head
+    before, after = ends[: old[-1].start()], ends[old[-1].end() :]
+    if ends != head:
+        before, after = (text.replace(b"\n", b"\r\n") for text in (before, after))
+    return before + stat + after
+
+
+def _front(patch: Patch, settings: Settings) -> str:
+    """Say which folder's path stands before the names of the vendored tree in a patch; empty if none does."""
+    changes = patch.diffs[0].changes
+    for front in (settings.path.as_posix(), (settings.strip or "").strip("/")):
+        level = patch.level - front.count("/") - 1
+        if (
+            front
+            and level >= 0
+            and all(name.startswith(f"{front}/") for change in changes for name in change.names(level))
+        ):
+            return front
+    return ""
+
+
+def _below(upstream: Upstream, tree: str, front: str) -> str:
+    """Put a tree into a folder, so that git writes the folder's name wherever it writes a file's."""
+    for name in reversed(front.split("/") if front else ()):
+        entry = f"040000 tree {tree}\t{name}\0".encode("utf-8", "surrogateescape")
+        tree = upstream.git("mktree", "-z", stdin=entry).text().strip()
+    return tree
+
+
+def _prefixes(patch: Patch, front: str) -> tuple[str, ...]:
+    """Give git the prefixes that the names had: `a/` and `b/` mostly, or none."""
+    depth = patch.level - (front.count("/") + 1 if front else 0)
+    if depth <= 0:
+        return ("--no-prefix",)
+    change = patch.diffs[0].changes[0]
+    first = change.old if change.old != NOWHERE else ""
+    last = change.new if change.new != NOWHERE else ""
+    old, new = ("/".join(name.split("/")[:depth]) + "/" if name else "" for name in (first, last))
+    if depth == 1 and not (old and new):
+        old, new = "a/", "b/"
+    return f"--src-prefix={old or new}", f"--dst-prefix={new or old}"

@@ -1,0 +1,238 @@
+"""Every patch gets a verdict, and the tree that comes of them is the one git itself would make."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from riskloop.mitigations.upstream_drift.patching import Verdict
+from tests.mitigations.patchwork import MAIL, PLAIN, Patchwork
+from tests.mitigations.vendoring import numbered
+
+BINARY = bytes(range(256)) * 20
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Patchwork:
+    made = Patchwork(tmp_path)
+    made.pin({"src/data.bin": BINARY, "src/long.txt": numbered(lines=200), "src/empty.txt": ""})
+    return made
+
+
+def shifted(count: int, lines: int = 40, **changed: str) -> str:
+    """Give the numbered text with more lines at its front."""
+    return "".join(f"new {number}\n" for number in range(count)) + numbered(
+        changed={int(key[1:]): value for key, value in changed.items()}, lines=lines
+    )
+
+
+def change_mode(work: Patchwork) -> None:
+    (work.author.path / "src/a.txt").chmod(0o755)
+
+
+def rename(work: Patchwork) -> None:
+    work.author.git("mv", "src/a.txt", "src/renamed.txt")
+
+
+def rename_and_edit(work: Patchwork) -> None:
+    work.author.git("mv", "src/a.txt", "docs.txt")
+    work.author.write({"docs.txt": numbered(changed={7: "seven"})})
+
+
+def link(work: Patchwork) -> None:
+    (work.author.path / "src/link").symlink_to("a.txt")
+
+
+def replace_by_link(work: Patchwork) -> None:
+    (work.author.path / "src/a.txt").unlink()
+    (work.author.path / "src/a.txt").symlink_to("b.txt")
+
+
+CHANGES: dict[str, Callable[[Patchwork], None]] = {
+    "text": lambda work: work.author.write({"src/a.txt": numbered(changed={10: "ours"})}),
+    "several files": lambda work: work.author.write(
+        {"src/a.txt": numbered(changed={3: "x", 30: "y"}), "src/b.txt": None, "new/deep/file.txt": "1\n"}
+    ),
+    "binary": lambda work: work.author.write({"src/data.bin": BINARY[::-1]}),
+    "new binary": lambda work: work.author.write({"src/more.bin": BINARY[:300]}),
+    "mode": change_mode,
+    "rename": rename,
+    "rename and edit": rename_and_edit,
+    "new link": link,
+    "file becomes link": replace_by_link,
+    "new empty file": lambda work: work.author.write({"src/nothing": ""}),
+    "empty file removed": lambda work: work.author.write({"src/empty.txt": None}),
+    "no newline at the end": lambda work: work.author.write({"src/a.txt": numbered().rstrip("\n")}),
+    "odd names": lambda work: work.author.write(
+        {
+            "-x": "1\n",
+            "a b.txt": "2\n",
+            'q"uote': "3\n",
+            "tab\tbed": "4\n",
+            "ü/ö.txt": "5\n",
+            "new\nline": "6\n",
+        }
+    ),
+    "whitespace at line ends": lambda work: work.author.write({"src/a.txt": numbered(changed={5: "x  \t"})}),
+    "carriage returns": lambda work: work.author.write({"src/crlf.txt": "one\r\ntwo\r\n"}),
+}
+
+
+@pytest.mark.parametrize("how", [MAIL, PLAIN], ids=["mail", "plain"])
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_clean_patch_gives_the_tree_that_git_gives(
+    work: Patchwork, change: Callable[[Patchwork], None], how: tuple[str, ...]
+) -> None:
+    change(work)
+    work.patch("0001-change.patch", how=how)
+    work.upstream.commit({"elsewhere.txt": "news\n"})
+    applied = work.apply()
+    keep = ("--keep-cr",) if "crlf" in str(applied.outcomes[0].patch.paths) else ()
+    real = (
+        work.what_am_makes("0001-change.patch", how=keep)
+        if how == MAIL and not keep
+        else work.what_apply_makes("0001-change.patch")
+    )
+    assert applied.outcomes[0].verdict is Verdict.CLEAN
+    if not (how == MAIL and keep):
+        assert applied.tree == real
+
+
+def test_twenty_patches_that_build_on_each_other_give_what_am_gives(work: Patchwork) -> None:
+    names = [f"{number:04}-step.patch" for number in range(1, 21)]
+    for number, name in enumerate(names, start=1):
+        text = numbered(changed={line: f"ours {line}" for line in range(1, number + 1)})
+        work.patch(name, {"src/a.txt": text, f"made/{number % 3}.txt": f"{number}\n"})
+    work.upstream.commit({"elsewhere.txt": "news\n"})
+    applied = work.apply()
+    assert {outcome.verdict for outcome in applied.outcomes} == {Verdict.CLEAN}
+    assert applied.tree == work.what_am_makes(*names, how=())
+
+
+def test_a_patch_whose_place_moved_is_applied_there(work: Patchwork) -> None:
+    work.patch("0001-far.patch", {"src/a.txt": numbered(changed={20: "ours"})})
+    work.upstream.commit({"src/a.txt": shifted(3)})
+    applied = work.apply()
+    (outcome,) = applied.outcomes
+    assert (outcome.verdict, outcome.reason) == (Verdict.OFFSET, "3 lines away")
+    assert (outcome.before, outcome.after) == (work.upstream.tree(), applied.tree)
+    assert applied.tree == work.what_am_makes("0001-far.patch", how=())
+
+
+def test_a_patch_beside_an_upstream_change_is_merged_as_am_merges_it(work: Patchwork) -> None:
+    work.patch("0001-near.patch", {"src/a.txt": numbered(changed={20: "ours"})})
+    work.upstream.commit({"src/a.txt": shifted(2, n17="theirs")})
+    applied = work.apply()
+    assert [outcome.verdict for outcome in applied.outcomes] == [Verdict.THREE_WAY]
+    assert applied.tree == work.what_am_makes("0001-near.patch")
+
+
+def test_a_patch_follows_a_file_that_upstream_renamed(work: Patchwork) -> None:
+    work.patch("0001-moved.patch", {"src/a.txt": numbered(changed={20: "ours"})})
+    work.upstream.git("mv", "src/a.txt", "src/moved.txt")
+    work.upstream.commit({"src/moved.txt": numbered(changed={2: "theirs"}), "src/other.txt": "x\n"})
+    applied = work.apply()
+    assert [outcome.verdict for outcome in applied.outcomes] == [Verdict.THREE_WAY]
+    assert applied.tree == work.what_am_makes("0001-moved.patch")
+    assert "ours" in work.text(applied.tree, "src/moved.txt")
+
+
+def test_a_patch_on_lines_that_upstream_changed_conflicts_with_all_three_sides(work: Patchwork) -> None:
+    work.patch("0001-clash.patch", {"src/a.txt": numbered(changed={20: "ours"})})
+    work.upstream.commit({"src/a.txt": numbered(changed={20: "theirs"})})
+    outcome = work.outcome()
+    assert (outcome.verdict, outcome.files) == (Verdict.CONFLICT, ("src/a.txt",))
+    (hunk,) = outcome.hunks
+    assert (hunk.path, hunk.base, hunk.ours, hunk.theirs) == ("src/a.txt", "line 20", "theirs", "ours")
+    assert outcome.reason == "upstream changed the same lines"
+
+
+def test_a_conflict_hides_no_verdict_of_the_patches_after_it(work: Patchwork) -> None:
+    work.patch("0001-clash.patch", {"src/a.txt": numbered(changed={20: "ours"})})
+    work.patch("0002-clean.patch", {"src/b.txt": numbered(changed={5: "ours"}, lines=30)})
+    work.patch("0003-apart.patch", {"src/a.txt": numbered(changed={20: "ours", 35: "too"})})
+    work.patch("0004-above.patch", {"src/a.txt": numbered(changed={20: "ours, again", 35: "too"})})
+    work.upstream.commit({"src/a.txt": numbered(changed={20: "theirs"})})
+    applied = work.apply()
+    verdicts = [outcome.verdict for outcome in applied.outcomes]
+    assert verdicts == [Verdict.CONFLICT, Verdict.CLEAN, Verdict.CLEAN, Verdict.CONFLICT]
+    assert applied.outcomes[3].reason.endswith("builds on 0001-clash.patch, which is left out")
+    assert work.text(applied.tree, "src/a.txt") == numbered(changed={20: "theirs", 35: "too"})
+    assert applied.tree == work.what_am_makes("0002-clean.patch", "0003-apart.patch")
+
+
+def test_a_patch_that_upstream_took_over_is_found_by_what_it_makes(work: Patchwork) -> None:
+    work.patch("0001-same.patch", {"src/a.txt": numbered(changed={20: "ours"})})
+    work.upstream.commit({"src/a.txt": shifted(4, n20="ours", n38="more")})
+    applied = work.apply()
+    assert applied.outcomes[0].verdict is Verdict.UPSTREAMED
+    assert applied.tree == work.upstream.tree()
+
+
+def test_a_patch_that_upstream_took_over_and_then_changed_is_found_by_its_commit(work: Patchwork) -> None:
+    work.patch("0001-same.patch", {"src/a.txt": numbered(changed={20: "ours"})})
+    taken = work.upstream.commit({"src/a.txt": numbered(changed={20: "ours"})})
+    work.upstream.commit({"src/a.txt": numbered(changed={20: "ours, and better"})})
+    outcome = work.outcome()
+    assert (outcome.verdict, outcome.reason) == (
+        Verdict.UPSTREAMED,
+        f"as upstream commit {taken[:12]}",
+    )
+
+
+def test_a_patch_that_upstream_has_at_the_pin_already_stays_so(work: Patchwork) -> None:
+    content = work.patch("0001-old.patch", {"src/a.txt": numbered(changed={20: "ours"})})
+    work.pin({"src/a.txt": numbered(changed={20: "ours"})})
+    work.put("0001-old.patch", content)
+    assert work.verdicts(work.vendoring.pin) == [Verdict.UPSTREAMED]
+    work.upstream.commit({"src/a.txt": numbered(changed={20: "other"})})
+    outcome = work.outcome()
+    assert (outcome.verdict, outcome.reason) == (Verdict.UPSTREAMED, "upstream has it at the pin")
+
+
+def test_a_change_of_mode_that_upstream_made_too_is_upstream(work: Patchwork) -> None:
+    change_mode(work)
+    work.patch("0001-mode.patch")
+    (work.upstream.path / "src/a.txt").chmod(0o755)
+    work.upstream.commit()
+    assert work.verdicts() == [Verdict.UPSTREAMED]
+
+
+@pytest.mark.parametrize("what", ["edit", "remove"])
+def test_a_patch_on_a_file_that_upstream_removed(work: Patchwork, what: str) -> None:
+    content = numbered(changed={20: "ours"}) if what == "edit" else None
+    work.patch("0001-gone.patch", {"src/a.txt": content})
+    work.upstream.commit({"src/a.txt": None})
+    outcome = work.outcome()
+    if what == "remove":
+        assert outcome.verdict is Verdict.UPSTREAMED
+    else:
+        assert (outcome.verdict, outcome.files) == (Verdict.TARGET_GONE, ("src/a.txt",))
+        assert outcome.reason == "upstream has no src/a.txt"
+
+
+def test_a_file_that_both_sides_added_conflicts_unless_it_is_the_same(work: Patchwork) -> None:
+    work.patch("0001-new.patch", {"src/new.txt": "ours\n"})
+    same = work.upstream.commit({"src/new.txt": "ours\n"})
+    other = work.upstream.commit({"src/new.txt": "theirs\n"})
+    assert work.verdicts(same) == [Verdict.UPSTREAMED]
+    outcome = work.outcome(other)
+    # Upstream's first commit is our patch.
+    assert (outcome.verdict, outcome.reason) == (
+        Verdict.UPSTREAMED,
+        f"as upstream commit {same[:12]}",
+    )
+
+
+def test_a_file_that_both_sides_added_differently_conflicts(work: Patchwork) -> None:
+    work.patch("0001-new.patch", {"src/new.txt": "ours\n"})
+    work.upstream.commit({"src/new.txt": "theirs\n"})
+    outcome = work.outcome()
+    assert (outcome.verdict, outcome.files) == (Verdict.CONFLICT, ("src/new.txt",))
+
+
+def test_binary_files_that_both_sides_changed_conflict_without_hunks(work: Patchwork) -> None:
+    work.patch("0001-binary.patch", {"src/data.bin": BINARY[::-1]})
+    work.upstream.commit({"src/data.bin": BINARY + b"more"})
+    outcome = work.outcome()
+    assert (outcome.verdict, outcome.files, outcome.hunks) == (Verdict.CONFLICT, ("src/data.bin",), ())
