@@ -246,7 +246,7 @@ def test_local_changes_come_along_where_they_merge(vendoring: Vendoring, *, patc
         f"{FOLDER}/src/a.txt",
         f"{FOLDER}/src/b.txt",
     }
-    assert vendoring.mirror().git("fsck", "--no-dangling", "--connectivity-only").succeeded is True
+    assert not vendoring.mirror().repair()
 
 
 @pytest.mark.parametrize(
@@ -371,7 +371,7 @@ def test_what_is_not_committed_is_not_written_over(vendoring: Vendoring, path: s
     file.write_bytes(file.read_bytes() + b"\n")
     made = bump(vendoring)
     assert made.commit == ""
-    assert made.problem == f"{path} differ from the project's last commit; commit them first"
+    assert made.problem == f"{path} differs from the project's last commit; commit it first"
 
 
 def test_a_patch_that_is_not_committed_is_named(vendoring: Vendoring) -> None:
@@ -381,11 +381,17 @@ def test_a_patch_that_is_not_committed_is_named(vendoring: Vendoring) -> None:
     assert "new.patch" in bump(vendoring).problem
 
 
+def test_a_pin_in_the_register_is_left_to_a_person(vendoring: Vendoring) -> None:
+    vendoring.vendor()
+    vendoring.settings["pin"] = vendoring.pin
+    vendoring.upstream.commit({"new": "new\n"})
+    made = bump(vendoring)
+    assert changed(vendoring, made) == {f"{FOLDER}/new": "A"}
+
+
 def test_a_folder_that_cannot_be_moved_by_a_commit_has_a_problem(vendoring: Vendoring) -> None:
     vendoring.vendor()
     vendoring.upstream.commit({"new": "new\n"})
-    vendoring.settings["pin"] = vendoring.pin
-    assert "pin stands in the register" in bump(vendoring).problem
     vendoring.project.git("rm", "-r", "--quiet", "--cached", FOLDER)
     vendoring.project.git("commit", "--quiet", "--message", "Forget")
     assert "not in the project's last commit" in bump(vendoring).problem
@@ -406,11 +412,13 @@ def test_nested_submodules_and_links_of_upstream_stay_what_they_are(vendoring: V
 
 
 def test_attributes_of_upstream_have_no_effect(vendoring: Vendoring) -> None:
-    vendoring.upstream.commit({".gitattributes": "* export-ignore export-subst text eol=crlf ident -merge\n"})
-    vendoring.vendor()
+    attributes = "* export-ignore export-subst text eol=crlf ident filter=x diff=x merge=binary\n"
     strange = {path: f"$Id$ $Format:%H$ {path}\r\n" for path in ("src/x", "src/y")}
+    vendoring.vendor()
     vendoring.project.commit({f"{FOLDER}/src/a.txt": line(3, "by hand")})
     vendoring.upstream.commit({**strange, "src/a.txt": line(38, "upstream")})
+    vendoring.upstream.write({".git/info/attributes": "* -text -eol -ident -filter\n"})
+    vendoring.upstream.commit({".gitattributes": attributes})
     made = bump(vendoring)
     assert read(vendoring, made, f"{FOLDER}/src/x") == strange["src/x"]
     assert made.lost == ()

@@ -67,12 +67,12 @@ def test_the_title_names_the_folder_the_commit_and_how_many_there_are(vendoring:
     assert vendoring.upstream.head.startswith(title.split()[3])
 
 
-def test_the_title_counts_all_that_is_brought_and_the_log_says_that_it_is_a_part(
+def test_the_title_counts_what_is_watched_and_the_log_says_that_it_is_a_part(
     vendoring: Vendoring,
 ) -> None:
     vendoring.settings["watch"] = ["tools"]
     title, body = proposed(vendoring)
-    assert title.endswith("(2 commits)")
+    assert title.endswith("(1 commit)")
     log = part(body, "What upstream did")
     assert log.startswith(
         "By the folder that a commit touches most, merges left out, only of what is vendored"
@@ -95,7 +95,7 @@ def test_a_bump_on_which_all_is_well_says_so_and_shows_no_trouble(vendoring: Ven
         "The gate",
         "To leave it as it is",
         "What upstream did",
-        "Upstream tags since then",
+        "Upstream tags since the pin, the newest first",
     ]
 
 

@@ -131,7 +131,7 @@ def test_the_sections_stand_in_the_order_in_which_a_person_needs_them(behind: Ve
         ("What was changed by hand", "diff"),
         ("What upstream did, by the folder a commit touches most", ""),
         ("The gate", ""),
-        ("Upstream tags since then", ""),
+        ("Upstream tags since the pin, the newest first", ""),
         ("The bump", ""),
     ]
     blocks = section(evidence, "What stops it").split("\n\n")

@@ -178,6 +178,17 @@ def test_ignored_files_count_only_if_they_are_committed(vendoring: Vendoring) ->
     assert listed(find(vendoring)) == {"made.o": "added"}
 
 
+def test_ignore_and_attribute_files_that_are_links_are_not_followed(vendoring: Vendoring) -> None:
+    rules = vendoring.room / "rules"
+    rules.write_text("*\n")
+    for name in (".gitignore", ".gitattributes"):
+        (vendoring.upstream.path / name).symlink_to(rules)
+    vendoring.upstream.commit()
+    vendoring.vendor()
+    (vendoring.folder / "own").write_text("x\n")
+    assert listed(find(vendoring)) == {"own": "added"}
+
+
 def test_an_ignore_file_that_hides_itself_hides_nothing_that_is_committed(vendoring: Vendoring) -> None:
     vendoring.vendor()
     vendoring.project.commit({f"{FOLDER}/src/.gitignore": "*\n", f"{FOLDER}/src/hidden": "x\n"})

@@ -115,7 +115,7 @@ def test_a_patch_whose_place_moved_is_applied_there(work: Patchwork) -> None:
     applied = work.apply()
     (outcome,) = applied.outcomes
     assert (outcome.verdict, outcome.reason) == (Verdict.OFFSET, "3 lines away")
-    assert (outcome.before, outcome.after) == (work.upstream.tree(), applied.tree)
+    assert (outcome.before, outcome.earlier) == (work.upstream.tree(), ())
     assert applied.tree == work.what_am_makes("0001-far.patch", how=())
 
 

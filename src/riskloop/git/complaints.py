@@ -113,7 +113,7 @@ _MISSING = re.compile(
 )
 # Git says it of each reference, and calls it a warning.
 _SHALLOW = re.compile(
-    r"because shallow roots are not allowed to be updated$|\(shallow update not allowed\)$", re.M
+    r"because shallow roots are not allowed to be updated$|\(shallow update not allowed\)$", re.MULTILINE
 )
 
 

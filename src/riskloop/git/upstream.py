@@ -203,15 +203,21 @@ class Upstream(Bare):
 
     def _mend(self) -> bool:
         """Take away the index of commits if that is what is broken, else the mirror; say if anything was."""
-        if self._sound(*_PARTIAL):
-            return False
-        for name in ("commit-graph", "commit-graphs"):
-            remove_tree(self.path / "objects" / "info" / name)
-        # Even of a sound mirror the next `follow` must see that something is gone.
-        self._sealed.unlink(missing_ok=True)
-        if not self._sound(*_PARTIAL):
+        if self.path.is_dir():
+            if self._is_whole():
+                return False
+            for name in ("commit-graph", "commit-graphs"):
+                remove_tree(self.path / "objects" / "info" / name)
+            # Even of a sound mirror the next `follow` must see that something is gone.
+            self._sealed.unlink(missing_ok=True)
+        if not self.path.is_dir() or not self._is_whole():
             remove_tree(self.path)
         return True
+
+    def _is_whole(self) -> bool:
+        # To the first of the two, whatever is missing may still be fetched; to the second only files may.
+        walk = ("-c", "core.commitGraph=false", "rev-list", "--objects", "--filter=blob:none", "--all", "--quiet")
+        return self._sound(*_PARTIAL) and self._run(walk).succeeded
 
     @property
     def _sealed(self) -> Path:

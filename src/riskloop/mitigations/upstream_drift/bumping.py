@@ -13,6 +13,7 @@ from riskloop.mitigations.upstream_drift.changelog import add_entry
 from riskloop.mitigations.upstream_drift.disk import SUBMODULE, Entry, read_entry
 from riskloop.mitigations.upstream_drift.drafting import Draft, list_entries
 from riskloop.mitigations.upstream_drift.hacks import Hacks, shown
+from riskloop.mitigations.upstream_drift.history import count_commits
 from riskloop.mitigations.upstream_drift.refreshing import refresh
 from riskloop.mitigations.upstream_drift.series import SERIES, Series
 from riskloop.mitigations.upstream_drift.settings import Settings
@@ -115,7 +116,7 @@ def make_bump(
         if vendored.pin_file:
             content = draft.content(vendored.pin_file) or b""
             draft.write(vendored.pin_file, PIN.sub(candidate.encode(), content))
-        commits = int(upstream.git("rev-list", "--count", candidate, f"^{vendored.pin}").text())
+        commits = count_commits(upstream, settings, since=vendored.pin, until=candidate)
         bump = replace(
             bump,
             refreshed=refreshed,
@@ -178,6 +179,8 @@ def _uncommitted(
     names = [*map(shown, changed), *(f"{vendored.path}/{path}" for path in hacks.uncommitted)]
     if not names:
         return ""
+    if len(names) == 1:
+        return f"{names[0]} differs from the project's last commit; commit it first"
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return f"{', '.join(names[:_NAMED])}{more} differ from the project's last commit; commit them first"
 

@@ -7,6 +7,7 @@ digests against each other.
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from riskloop.git.bare import TIMEOUT
 
 FILE, PROGRAM, LINK, SUBMODULE = "100644", "100755", "120000", "160000"
 _ABSENT = "000000"
+_RULES = re.compile(r"^warning: unable to access '[^']*\.git(ignore|attributes)'")
 _CHUNK = MEBIBYTE
 _LARGEST_TEXT = 16 * MEBIBYTE
 
@@ -91,11 +93,11 @@ def compare(upstream: Upstream, tree: str, folder: Path, index: Path) -> tuple[d
         how = ("diff-files", "-z", "--raw", "--no-renames", "--ignore-submodules=all", "--abbrev=40")
         changed = upstream.git(*how, index=index, tree=folder)
         others = upstream.git("ls-files", "-z", "--others", "--exclude-standard", index=index, tree=folder)
-    for finished in (changed, others):
-        if finished.stderr:
-            said = finished.stderr.decode("utf-8", "replace").strip().splitlines()[0][:200]
+    for line in (changed.stderr + others.stderr).decode("utf-8", "replace").splitlines():
+        # git does not follow a link to such a file, says so, and goes on.
+        if not _RULES.search(line):
             raise Unmeasurable(
-                f"{folder} cannot be compared: {said}", remedy="let riskloop read every folder in it"
+                f"{folder} cannot be compared: {line[:200]}", remedy="let riskloop read every folder in it"
             )
     before = {path: entry for path, (entry, _) in _raw(changed) if entry is not None}
     return before, set(others.text().split("\0")[:-1])

@@ -21,6 +21,7 @@ DOCUMENT_LIMIT = 200_000
 """Characters of the whole evidence."""
 _ROWS = 100
 _NAMES = 50
+_TAGS = 12
 _LOG_ROWS = 60
 _LOG_EACH = 10
 _ACCOUNT = 4_000
@@ -46,7 +47,7 @@ def pull_request(findings: Findings, upstream: Upstream, site: Site) -> tuple[st
     """
     standing = findings.standing
     path = findings.vendored.path
-    commits = count_commits(upstream, since=standing.pin, until=findings.target)
+    commits = count_commits(upstream, findings.settings, since=standing.pin, until=findings.target)
     title = f"Bump {path} to {findings.target[:8]} ({quantity(commits, 'commits')})"
     log = read_log(upstream, findings.settings, since=standing.pin, until=findings.target)
     parts = [
@@ -58,7 +59,7 @@ def pull_request(findings: Findings, upstream: Upstream, site: Site) -> tuple[st
         _gate(findings, limit=_ACCOUNT),
         _to_leave_it(findings, site),
         _log(log, findings, rows=_LOG_ROWS, each=_LOG_EACH),
-        _releases(findings, rows=_NAMES),
+        _releases(findings, rows=_TAGS),
         _evidence(findings, hunks=_HUNKS, diff=_DIFF),
     ]
     return escaping.plain(title, limit=TITLE_LIMIT), _joined(parts, limit=BODY_LIMIT)
@@ -233,11 +234,13 @@ def _log(log: Log, findings: Findings, *, rows: int, each: int) -> str:
 
 
 def _releases(findings: Findings, *, rows: int) -> str:
-    releases = findings.standing.releases
+    releases = findings.standing.releases[::-1]
     if not releases:
         return ""
     names = listing.list_names(releases, rows=rows, what="tags")
-    return f"### Upstream tags since then\n\n{escaping.fenced(names, limit=DOCUMENT_LIMIT)}"
+    return (
+        f"### Upstream tags since the pin, the newest first\n\n{escaping.fenced(names, limit=DOCUMENT_LIMIT)}"
+    )
 
 
 def _evidence(findings: Findings, *, hunks: int, diff: int) -> str:

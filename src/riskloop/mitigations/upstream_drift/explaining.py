@@ -19,6 +19,7 @@ from riskloop.wording.figures import quantity
 
 __all__ = ["Findings", "explain", "fingerprint", "summarise"]
 
+_TAGS = 12
 _ROWS = 60
 _LOG_EACH = 10
 _BLOCKS = 10
@@ -126,8 +127,8 @@ def _sections(findings: Findings, blames: tuple[Blame, ...], log: Log) -> Iterat
     if findings.checks:
         yield Section(title="The gate", body=_gate(findings))
     if findings.standing.releases:
-        names = listing.list_names(findings.standing.releases, rows=_ROWS, what="tags")
-        yield Section(title="Upstream tags since then", body=names)
+        names = listing.list_names(findings.standing.releases[::-1], rows=_TAGS, what="tags")
+        yield Section(title="Upstream tags since the pin, the newest first", body=names)
     yield Section(title="The bump", body=_bump(findings))
     if findings.notes:
         notes = listing.list_names(findings.notes, rows=_ROWS, what="notes")
@@ -223,7 +224,7 @@ def _details(findings: Findings, blames: tuple[Blame, ...], site: Site) -> dict[
         "commits_ahead": standing.ahead,
         "commits_waiting": standing.waiting,
         "rewritten": standing.rewritten,
-        "releases": [one_line(name) for name in standing.releases[:_LISTED]],
+        "releases": [one_line(name) for name in standing.releases[-_LISTED:]],
         "patches": [
             {
                 "name": one_line(outcome.patch.name),

@@ -155,9 +155,9 @@ def committed_tree(vendored: Vendored) -> str:
     """Give the tree object of a plain vendored folder in the project's last commit; empty if none."""
     if vendored.submodule or vendored.project is None or not vendored.commit:
         return ""
-    name = f"{vendored.commit}:{vendored.path}\n".encode("utf-8", "surrogateescape")
-    said = vendored.project.git("cat-file", "--batch-check", stdin=name).text().split()
-    return said[0] if said[1:2] == ["tree"] else ""
+    listing = ("ls-tree", "-z", "--full-tree", vendored.commit, "--", vendored.path)
+    _, sort, name = (vendored.project.git(*listing).text().partition("\t")[0] or "  ").split(" ")
+    return name if sort == "tree" else ""
 
 
 def shown(path: str) -> str:

@@ -76,17 +76,16 @@ def read_log(upstream: Upstream, settings: Settings, *, since: str, until: str) 
     """
     if since == until:
         return Log(areas=(), whole=True)
-    watched = tuple(settings.watch) or ((settings.strip,) if settings.strip else ())
-    return _read_log(upstream, since, until, watched, (settings.strip or "").strip("/"))
+    return _read_log(upstream, since, until, settings.watched, (settings.strip or "").strip("/"))
 
 
-def count_commits(upstream: Upstream, *, since: str, until: str) -> int:
-    """Count the commits that lead to `until` and not to `since`: all of them, as the bump brings them.
+def count_commits(upstream: Upstream, settings: Settings, *, since: str, until: str) -> int:
+    """Count the commits that lead to `until` and not to `since`, of what is watched.
 
     Raises:
         Unmeasurable: the mirror cannot be read.
     """
-    return int(upstream.git("rev-list", "--count", until, f"^{since}").text())
+    return int(upstream.git("rev-list", "--count", until, f"^{since}", "--", *settings.watched).text())
 
 
 # What two commits say never changes: the issue and the pull request of one look are told from one reading.

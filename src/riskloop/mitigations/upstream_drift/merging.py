@@ -55,14 +55,13 @@ def merge(bench: Workbench, *, base: str, ours: str, theirs: str, paths: Sequenc
     _bring_renamed(bench, base, ours, paths)
     start = _commit(base)
     sides = (_commit(ours, start), _commit(theirs, start))
-    for content in (start, *sides):
-        bench.git("hash-object", "-t", "commit", "-w", "--stdin", stdin=content)
-    names = tuple(map(_name, sides))
-    said = bench.attempt(*_MERGE, "merge-tree", "--write-tree", "-z", "--no-messages", *names)
+    files = [bench.write(content) for content in (start, *sides)]
+    bench.git("hash-object", "-t", "commit", "-w", "--stdin-paths", stdin="\n".join(files).encode())
+    command = ("merge-tree", "--write-tree", "-z", "--no-messages", *map(_name, sides))
+    said = bench.attempt(*_MERGE, *command)
     if said.exit_code not in (0, 1):
         # More files were added than were fetched: without them, a target that is gone is simply gone.
-        without = ("-c", "merge.renames=false")
-        said = bench.attempt(*_MERGE, *without, "merge-tree", "--write-tree", "-z", "--no-messages", *names)
+        said = bench.attempt(*_MERGE, "-c", "merge.renames=false", *command)
     return _read(bench, said)
 
 

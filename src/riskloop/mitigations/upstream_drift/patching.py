@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from riskloop.git import Upstream
-from riskloop.mitigations.upstream_drift.adopted import find_adopted
+from riskloop.mitigations.upstream_drift.adopted import Adoptions
 from riskloop.mitigations.upstream_drift.diffs import NOWHERE, Diff
-from riskloop.mitigations.upstream_drift.merging import merge, unplaced
+from riskloop.mitigations.upstream_drift.merging import Merged, merge, unplaced
 from riskloop.mitigations.upstream_drift.series import Patch, Series
-from riskloop.mitigations.upstream_drift.verdicts import Applied, Hunk, Outcome, Verdict
-from riskloop.mitigations.upstream_drift.workbench import Attempt, Workbench
+from riskloop.mitigations.upstream_drift.verdicts import Applied, Hunk, Outcome, Step, Verdict
+from riskloop.mitigations.upstream_drift.workbench import Workbench
 
 __all__ = ["Applied", "Hunk", "Outcome", "Verdict", "apply_series"]
 
@@ -62,100 +62,125 @@ def apply_series(
     upstream.bring_files(onto, tuple(paths))
     bench = Workbench(upstream=upstream, room=room, beside=beside)
     bench.lay(onto)
-    return _Trial(bench=bench, series=series, onto=onto, at_pin=at_pin, since=since).run()
+    adoptions = Adoptions(series, since) if since is not None else None
+    return _Trial(bench=bench, series=series, onto=onto, at_pin=at_pin, adoptions=adoptions, base=onto).run()
 
 
 @dataclass(slots=True, kw_only=True)
 class _Trial:
-    """One series on one tree: the bench holds the tree with all patches so far that apply."""
+    """One series on one tree: the bench holds the tree with all patches so far that apply.
+
+    Args:
+        base: a tree that is known, and that the steps lead from to what the bench holds.
+    """
 
     bench: Workbench
     series: Series
     onto: str
     at_pin: Applied | None
-    since: tuple[str, str] | None
+    adoptions: Adoptions | None
+    base: str
+    steps: list[Step] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
 
     def run(self) -> Applied:
         waiting = list(self.series.patches)
         while waiting:
+            before = len(self.outcomes)
             patch = waiting[0]
             if patch.refused:
-                found = [Outcome(patch=patch, verdict=Verdict.REFUSED, reason=patch.refused)]
+                self._conclude(patch, Verdict.REFUSED, patch.refused)
             elif patch.is_empty:
-                found = [Outcome(patch=patch, verdict=Verdict.EMPTY)]
+                self._conclude(patch, Verdict.EMPTY)
             else:
-                found = self._apply_clean(waiting) or [self._judge(patch)]
-            self.outcomes += found
-            del waiting[: len(found)]
-        return Applied(tree=self.bench.tree(), outcomes=tuple(self.outcomes), onto=self.onto)
+                self._apply_run(waiting)
+            del waiting[: len(self.outcomes) - before]
+        tree = self.bench.tree() if self.steps else self.base
+        return Applied(tree=tree, outcomes=tuple(self.outcomes), onto=self.onto)
 
-    def _apply_clean(self, waiting: Sequence[Patch]) -> list[Outcome]:
-        """Apply the patches that apply exactly, from the first to where one does not: with one command."""
+    def _conclude(self, patch: Patch, verdict: Verdict, reason: str = "") -> None:
+        self.outcomes.append(Outcome(patch=patch, verdict=verdict, reason=reason))
+
+    def _step(self, patch: Patch, diff: Diff, shift: int | None) -> None:
+        """Note that a patch was applied, and how far from its place."""
+        step = Step(diff=diff, level=patch.level)
+        reason = f"{shift} lines away" if shift != 1 else "1 line away"
+        self.outcomes.append(
+            Outcome(
+                patch=patch,
+                verdict=Verdict.CLEAN if shift == 0 else Verdict.OFFSET,
+                before=self.base,
+                earlier=tuple(self.steps),
+                step=step,
+                reason="" if shift == 0 else "a file's mode differs" if shift is None else reason,
+            )
+        )
+        self.steps.append(step)
+
+    def _move_to(self, tree: str) -> None:
+        """Go on from a tree that is known."""
+        self.base = tree
+        self.steps.clear()
+
+    def _apply_run(self, waiting: Sequence[Patch]) -> None:
+        """Apply patches with one command, up to one that needs a closer look, and take that look."""
         run: list[Patch] = []
         for patch in waiting:
             if patch.refused or patch.is_empty or patch.level != waiting[0].level:
                 break
             run.append(patch)
+        level = run[0].level
+        diffs = [patch.diffs[0] for patch in run]
         self.bench.keep()
-        attempt = self._try(run)
-        if not attempt.done or attempt.exact < len(run):
-            self.bench.restore()
-            run = run[: attempt.exact]
-            attempt = self._try(run)
-            if not attempt.done or attempt.exact < len(run):
-                self.bench.restore()
-                return []
-        return [Outcome(patch=patch, verdict=Verdict.CLEAN, diff=patch.diffs[0]) for patch in run]
-
-    def _try(self, patches: Sequence[Patch]) -> Attempt:
-        level = patches[0].level if patches else 1
-        return self.bench.apply([patch.diffs[0] for patch in patches], level)
-
-    def _judge(self, patch: Patch) -> Outcome:
-        """Give one patch its verdict, and leave the bench with it if it applies."""
-        before = self.bench.tree()
-        self.bench.keep()
-        best: tuple[int, Diff] | None = None
-        words = []
-        for diff in patch.diffs:
-            attempt = self.bench.apply([diff], patch.level)
+        attempt = self.bench.apply(diffs, level)
+        good = min(len(run), len(attempt.shifts))
+        failing = not attempt.done
+        if attempt.exact < len(run):
             if attempt.done:
-                after = self.bench.tree()
-                shift = attempt.shifts[0]
-                if after == before:
-                    return Outcome(patch=patch, verdict=Verdict.UPSTREAMED)
-                if shift == 0:
-                    return Outcome(patch=patch, verdict=Verdict.CLEAN, before=before, after=after, diff=diff)
                 self.bench.restore()
-                best = best or (shift or 0, diff)
-            words.append(attempt.words)
-        if self._is_there(patch, None if best is None else best[0]):
-            return Outcome(patch=patch, verdict=Verdict.UPSTREAMED)
-        if best is not None:
-            return self._apply_shifted(patch, before, *best)
-        refused = _refusal(words[0])
-        if refused:
-            return Outcome(patch=patch, verdict=Verdict.REFUSED, reason=refused)
-        commit = find_adopted(self.bench, patch, self.series.strip, self.since) if self.since else ""
-        if commit:
-            return Outcome(
-                patch=patch, verdict=Verdict.UPSTREAMED, reason=f"as upstream commit {commit[:12]}"
-            )
-        outcome = self._merge(patch, before, words[0])
-        self._settle(outcome, before)
-        return outcome if outcome.verdict.applies else self._blamed(outcome)
+            taken = self.bench.taken(diffs, level)
+            # What is moved and what upstream has already can look alike.
+            for at in range(attempt.exact, good):
+                if attempt.shifts[at] is None or taken is None or taken[at] is not None:
+                    good, failing = at, False
+                    break
+            again = self.bench.apply(diffs[:good], level)
+            if not again.done or again.shifts != attempt.shifts[:good]:
+                self.bench.restore()
+                good, failing = 0, False
+        for patch, shift in zip(run[:good], attempt.shifts, strict=False):
+            self._step(patch, patch.diffs[0], shift)
+        if good < len(run):
+            self._judge(run[good], attempt.words if failing and len(run[good].diffs) == 1 else "")
 
-    def _settle(self, outcome: Outcome, before: str) -> None:
-        self.bench.lay(outcome.after if outcome.verdict.applies else before)
+    def _judge(self, patch: Patch, words: str) -> None:
+        """Give one patch its verdict, and leave the bench with it if it applies.
 
-    def _apply_shifted(self, patch: Patch, before: str, shift: int, diff: Diff) -> Outcome:
-        self.bench.apply([diff], patch.level)
-        reason = f"{shift} lines away" if shift > 1 else "1 line away" if shift else "a file's mode differs"
-        after = self.bench.tree()
-        return Outcome(
-            patch=patch, verdict=Verdict.OFFSET, before=before, after=after, reason=reason, diff=diff
-        )
+        Args:
+            words: what git says of it, if it is known not to apply.
+        """
+        self.bench.keep()
+        moved: tuple[int | None, Diff] | None = None
+        for diff in () if words else patch.diffs:
+            attempt = self.bench.apply([diff], patch.level)
+            if attempt.done and attempt.shifts[0] == 0:
+                self._step(patch, diff, 0)
+                return
+            if attempt.done:
+                self.bench.restore()
+                moved = moved or (attempt.shifts[0], diff)
+            words = words or attempt.words
+        if self._is_there(patch, None if moved is None else moved[0] or 0):
+            self._conclude(patch, Verdict.UPSTREAMED)
+        elif moved is not None:
+            self.bench.apply([moved[1]], patch.level)
+            self._step(patch, moved[1], moved[0])
+        elif refused := _refusal(words):
+            self._conclude(patch, Verdict.REFUSED, refused)
+        elif self.adoptions and (commit := self.adoptions.find(self.bench, patch)):
+            self._conclude(patch, Verdict.UPSTREAMED, f"as upstream commit {commit[:12]}")
+        else:
+            self._merge(patch, words)
 
     def _is_there(self, patch: Patch, shift: int | None) -> bool:
         """Say whether what the patch makes is there already: it can be taken away.
@@ -173,80 +198,87 @@ class _Trial:
                 return True
         return False
 
-    def _merge(self, patch: Patch, before: str, words: str) -> Outcome:
-        at_pin = self._at_pin(patch)
-        if at_pin is not None and at_pin.verdict is Verdict.UPSTREAMED:
-            return Outcome(patch=patch, verdict=Verdict.UPSTREAMED, reason="upstream has it at the pin")
-        if at_pin is None or not at_pin.verdict.applies:
-            return self._merge_by_name(patch, before, words)
-        merged = merge(self.bench, base=at_pin.before, ours=before, theirs=at_pin.after, paths=patch.paths)
-        if not merged.clashing:
-            verdict = Verdict.UPSTREAMED if merged.tree == before else Verdict.THREE_WAY
-            return Outcome(patch=patch, verdict=verdict, before=before, after=merged.tree)
-        gone = merged.clashing == merged.gone
-        return Outcome(
-            patch=patch,
-            verdict=Verdict.TARGET_GONE if gone else Verdict.CONFLICT,
-            before=before,
-            reason=_lacking(merged.gone) if gone else "upstream changed the same lines",
-            files=merged.clashing,
-            hunks=merged.hunks,
-        )
-
-    def _merge_by_name(self, patch: Patch, before: str, words: str) -> Outcome:
-        """Merge with the files that the patch itself names as its base, as it fits the pin no better."""
-        diff = patch.diffs[0]
-        if self.bench.merge_by_name(diff, patch.level):
-            return Outcome(
-                patch=patch, verdict=Verdict.THREE_WAY, before=before, after=self.bench.tree(), diff=diff
+    def _merge(self, patch: Patch, words: str) -> None:
+        """Merge a patch that finds no place; the bench is as it was if that does not work."""
+        then = self._then(patch)
+        if then is not None and then.verdict is Verdict.UPSTREAMED:
+            self._conclude(patch, Verdict.UPSTREAMED, "upstream has it at the pin")
+            return
+        before = self.bench.tree() if self.steps else self.base
+        self._move_to(before)
+        merged = self._merged(patch, then, before)
+        if merged is None:
+            self.bench.lay(before)
+            outcome = self._unmerged(patch, words)
+        elif merged.clashing:
+            gone = set(merged.clashing) == set(merged.gone)
+            outcome = Outcome(
+                patch=patch,
+                verdict=Verdict.TARGET_GONE if gone else Verdict.CONFLICT,
+                before=before,
+                reason=_lacking(merged.gone) if gone else "upstream changed the same lines",
+                files=merged.clashing,
+                hunks=merged.hunks,
             )
-        self.bench.lay(before)
+        elif merged.tree == before:
+            outcome = Outcome(patch=patch, verdict=Verdict.UPSTREAMED)
+        else:
+            self.outcomes.append(
+                Outcome(patch=patch, verdict=Verdict.THREE_WAY, before=before, after=merged.tree)
+            )
+            self._move_to(merged.tree)
+            return
+        self.outcomes.append(self._blamed(outcome))
+
+    def _merged(self, patch: Patch, then: Outcome | None, before: str) -> Merged | None:
+        """Merge with the files the patch names as its base, else with what it did on the pin.
+
+        Returns:
+            What came of it, with the bench laid accordingly; None if there is nothing to merge with.
+        """
+        # That is what `git am -3` does, and with one command; it knows nothing of files that were renamed.
+        if self.bench.merge_by_name(patch.diffs[0], patch.level):
+            return Merged(tree=self.bench.tree())
+        if then is None or not then.verdict.applies:
+            return None
+        room = self.bench.room / "pin"
+        room.mkdir(exist_ok=True)
+        base, theirs = replace(self.bench, room=room).trees_around(then)
+        merged = merge(self.bench, base=base, ours=before, theirs=theirs, paths=patch.paths)
+        self.bench.lay(before if merged.clashing else merged.tree)
+        return merged
+
+    def _then(self, patch: Patch) -> Outcome | None:
+        """Say what became of a patch on the pin."""
+        outcomes = self.at_pin.outcomes if self.at_pin is not None else ()
+        return next((outcome for outcome in outcomes if outcome.patch.name == patch.name), None)
+
+    def _unmerged(self, patch: Patch, words: str) -> Outcome:
+        """Say what stands in the way of a patch that has nothing to be merged with."""
+        diff = patch.diffs[0]
         targets = [change.names(patch.level)[0] for change in diff.changes if change.old != NOWHERE]
         there = self.bench.git("ls-files", "-z", "--", *targets).text().split("\0") if targets else []
         gone = tuple(dict.fromkeys(path for path in targets if path not in there))
         failed = [(path, int(line)) for path, line in _FAILED.findall(words)]
-        clashing = tuple(dict.fromkeys(path for path, _ in failed)) or patch.paths
-        all_gone = bool(gone) and len(gone) == len(set(targets))
         elsewhere = ", and does not apply to the pin either" if self.at_pin is not None else ""
+        if gone and len(gone) == len(set(targets)):
+            return Outcome(
+                patch=patch, verdict=Verdict.TARGET_GONE, reason=_lacking(gone) + elsewhere, files=gone
+            )
+        clashing = (*(path for path, _ in failed), *gone) or patch.paths
         return Outcome(
             patch=patch,
-            verdict=Verdict.TARGET_GONE if all_gone else Verdict.CONFLICT,
-            before=before,
-            reason=(_lacking(gone) if all_gone else "it finds no place") + elsewhere,
-            files=gone if all_gone else tuple(dict.fromkeys((*clashing, *gone))),
-            hunks=() if all_gone else unplaced(self.bench, diff, patch.level, failed),
+            verdict=Verdict.CONFLICT,
+            reason=f"it finds no place{elsewhere}",
+            files=tuple(dict.fromkeys(clashing)),
+            hunks=unplaced(self.bench, diff, patch.level, failed),
         )
-
-    def _at_pin(self, patch: Patch) -> Outcome | None:
-        """Say what became of a patch on the pin, with the trees before and after it."""
-        if self.at_pin is None:
-            return None
-        earlier: list[Outcome] = []
-        for outcome in self.at_pin.outcomes:
-            if outcome.patch == patch:
-                break
-            earlier.append(outcome)
-        else:
-            return None
-        if outcome.after or outcome.diff is None:
-            return outcome
-        room = self.bench.room / "pin"
-        room.mkdir(exist_ok=True)
-        bench = replace(self.bench, room=room)
-        start = max((at for at, one in enumerate(earlier) if one.after), default=-1)
-        bench.lay(earlier[start].after if start >= 0 else self.at_pin.onto)
-        for one in earlier[start + 1 :]:
-            if one.diff is not None:
-                bench.apply([one.diff], one.patch.level)
-        before = bench.tree()
-        bench.apply([outcome.diff], patch.level)
-        return replace(outcome, before=before, after=bench.tree())
 
     def _blamed(self, outcome: Outcome) -> Outcome:
         """Say so if a patch fails that builds on an earlier one which was left out."""
         left = [one.patch for one in self.outcomes if one.verdict in (Verdict.CONFLICT, Verdict.TARGET_GONE)]
         below = next((one for one in reversed(left) if set(one.paths) & set(outcome.patch.paths)), None)
-        if below is None:
+        if below is None or outcome.verdict is Verdict.UPSTREAMED:
             return outcome
         return replace(outcome, reason=f"{outcome.reason}; builds on {below.name}, which is left out")
 

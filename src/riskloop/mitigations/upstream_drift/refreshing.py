@@ -2,11 +2,13 @@
 
 import re
 
+from riskloop.files import scratch
 from riskloop.git import Upstream
 from riskloop.mitigations.upstream_drift.diffs import NOWHERE, decode_mail
 from riskloop.mitigations.upstream_drift.series import Patch
 from riskloop.mitigations.upstream_drift.settings import Settings
 from riskloop.mitigations.upstream_drift.verdicts import Outcome
+from riskloop.mitigations.upstream_drift.workbench import Workbench
 
 _DIFFERENCE = ("diff-tree", "-r", "-M", "--full-index", "--no-ext-diff", "--no-textconv")
 _START = re.compile(rb"(?m)^(?:diff --git |Index: |--- (?=[^\n]*\n\+\+\+ [^\n]*\n@@ -))")
@@ -25,14 +27,16 @@ def refresh(upstream: Upstream, outcome: Outcome, settings: Settings) -> bytes:
     Of several mails in one file only the first one's words are kept, as their changes are one now.
 
     Args:
-        outcome: of a patch that applies, though not as it stands; with the trees around it.
+        outcome: of a patch that applies.
 
     Raises:
         Unmeasurable: the mirror cannot be read.
     """
     patch = outcome.patch
     front = _front(patch, settings)
-    trees = [_below(upstream, tree, front) for tree in (outcome.before, outcome.after)]
+    with scratch(upstream.state, "refresh") as room:
+        around = Workbench(upstream=upstream, room=room).trees_around(outcome)
+    trees = [_below(upstream, tree, front) for tree in around]
     change = upstream.git(*_DIFFERENCE, "--patch", "--binary", *_prefixes(patch, front), *trees).stdout
     stat = upstream.git(*_DIFFERENCE, "--stat=72", "--summary", *trees).stdout
     content = decode_mail(patch.content)

@@ -90,6 +90,11 @@ class Settings(BaseModel):
         description="The age from which an upstream commit is considered for a bump.",
     )
 
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """The paths of upstream whose commits count; none for all of it."""
+        return tuple(self.watch) or ((self.strip,) if self.strip else ())
+
     @field_validator("path", "patches", "changelog")
     @classmethod
     def _is_relative(cls, path: Path | None) -> Path | None:

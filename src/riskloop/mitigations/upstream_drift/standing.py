@@ -63,7 +63,7 @@ def stand(upstream: Upstream, followed: Followed, settings: Settings, site: Site
     baseline = str(acknowledged.details["commit"]) if acknowledged else pin
     missing = (head, f"^{pin}", *((f"^{baseline}",) if acknowledged else ()))
     everything = _dated(upstream, missing) if total else {}
-    watched = tuple(settings.watch) or ((settings.strip,) if settings.strip else ())
+    watched = settings.watched
     behind = _dated(upstream, missing, watched) if everything and watched else everything
     now = site.now.timestamp()
     cutoff = now - settings.cooldown.total_seconds()

@@ -1,6 +1,6 @@
 """What can become of a patch when it is tried on another state of the code it was written for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from riskloop.mitigations.upstream_drift.diffs import Diff
@@ -48,26 +48,41 @@ class Hunk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A patch as it was applied.
+
+    Args:
+        diff: as it was understood.
+        level: how many folders were taken off the front of its names.
+    """
+
+    diff: Diff
+    level: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What became of one patch.
 
     Args:
-        before: the tree it was tried on, where somebody needs it: for a patch to be refreshed or merged.
-        after: the tree with it.
+        before: a tree from which it is not far to the one this patch was tried on.
+        earlier: what was applied to that tree before this patch was tried.
+        step: how the patch was applied; None if it was not, or by a merge.
+        after: the tree with it, where that is known already.
         reason: why, in one phrase; empty where the verdict says it all.
         files: the files that conflict or are gone.
         hunks: where it conflicts.
-        diff: the patch as it was understood, if it applies as it stands.
     """
 
     patch: Patch
     verdict: Verdict
     before: str = ""
+    earlier: tuple[Step, ...] = field(default=(), repr=False)
+    step: Step | None = field(default=None, repr=False)
     after: str = ""
     reason: str = ""
     files: tuple[str, ...] = ()
     hunks: tuple[Hunk, ...] = ()
-    diff: Diff | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +91,8 @@ class Applied:
 
     Args:
         tree: that state with every patch that applies.
-        onto: that state.
         outcomes: one for each patch, in their order.
+        onto: that state.
     """
 
     tree: str

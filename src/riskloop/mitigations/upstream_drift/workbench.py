@@ -5,18 +5,20 @@ import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from riskloop.commands import Finished
 from riskloop.errors import Unmeasurable
 from riskloop.git import Upstream
 from riskloop.mitigations.upstream_drift.diffs import Diff
+from riskloop.mitigations.upstream_drift.verdicts import Outcome, Step
 
 # https://git-scm.com/docs/git-config#Documentation/git-config.txt-coreprotectNTFS
 _STRICT = ("-c", "core.protectHFS=true", "-c", "core.protectNTFS=true")
 _CHECKING = re.compile(r"^Checking patch .*\.\.\.$")
 _SHIFTED = re.compile(r"^Hunk #\d+ succeeded at \d+ \(offset (-?\d+) lines?\)\.$")
-_MODE = re.compile(r"^warning: .* has type \d+, expected \d+$")
+_AMISS = re.compile(r"^error: |^warning: .* has type \d+, expected \d+$")
 _UNREADABLE = re.compile(
     r"corrupt|No valid patches|unrecognized input|without header|header lacks", re.IGNORECASE
 )
@@ -106,11 +108,45 @@ class Workbench:
         how = ["--cached", "--verbose", "--whitespace=nowarn", f"-p{level}"]
         how += ["--reverse"] if reverse else []
         how += ["--check"] if check else []
-        said = self.attempt(*_STRICT, "apply", *how, "--", *(str(self._written(diff)) for diff in diffs))
+        said = self.attempt(*_STRICT, "apply", *how, "--", *(self.write(diff.content) for diff in diffs))
         words = said.stderr.decode("utf-8", "surrogateescape")
         if not said.succeeded and said.exit_code not in (1, 128):
             raise Unmeasurable(f"patches cannot be tried: {said.account(lines=3)}")
         return Attempt(done=said.succeeded, shifts=_shifts(words, diffs, done=said.succeeded), words=words)
+
+    def taken(self, diffs: Sequence[Diff], level: int) -> list[int | None] | None:
+        """Say of each patch whether it could be taken away from the index as it is: it is in it already.
+
+        Returns:
+            How far from the lines it names it stands; None for one that is not there, or not quite. None
+            instead of a list where git's answer does not say which patch is meant.
+        """
+        how = ("--cached", "--check", "--reject", "--reverse", "--verbose", f"-p{level}")
+        files = (self.write(diff.content) for diff in diffs)
+        said = self.attempt(*_STRICT, "apply", *how, "--", *files)
+        words = said.stderr.decode("utf-8", "surrogateescape")
+        found = _by_file(words)
+        if len(found) != sum(len(diff.changes) for diff in diffs):
+            return None
+        rest = iter(found)
+        return [_most([next(rest) for _ in diff.changes]) for diff in diffs]
+
+    def replay(self, steps: Sequence[Step]) -> None:
+        """Apply again what did apply, with as few commands as possible."""
+        for level, group in groupby(steps, key=lambda step: step.level):
+            attempt = self.apply([step.diff for step in group], level)
+            if not attempt.done:
+                raise Unmeasurable(f"a patch that applied does not apply again: {attempt.words[-400:]}")
+
+    def trees_around(self, outcome: Outcome) -> tuple[str, str]:
+        """Give the trees before and after a patch that applies; the index is the latter then."""
+        if outcome.step is None:
+            return outcome.before, outcome.after
+        self.lay(outcome.before)
+        self.replay(outcome.earlier)
+        before = self.tree() if outcome.earlier else outcome.before
+        self.replay([outcome.step])
+        return before, self.tree()
 
     def merge_by_name(self, diff: Diff, level: int) -> bool:
         """Apply a patch to the files it names as its base, if they are here, and merge; say if that worked.
@@ -119,21 +155,18 @@ class Workbench:
         """
         how = ("--cached", "--3way", "--whitespace=nowarn", f"-p{level}")
         merging = ("-c", "merge.renormalize=false")
-        return self.attempt(*_STRICT, *merging, "apply", *how, "--", str(self._written(diff))).succeeded
+        return self.attempt(*_STRICT, *merging, "apply", *how, "--", self.write(diff.content)).succeeded
 
-    def _written(self, diff: Diff) -> Path:
-        path = self.room / hashlib.sha256(diff.content).hexdigest()[:16]
+    def write(self, content: bytes) -> str:
+        """Put something into a file whose name is ours, and give that."""
+        path = self.room / hashlib.sha256(content).hexdigest()[:16]
         if not path.exists():
-            path.write_bytes(diff.content)
-        return path
+            path.write_bytes(content)
+        return str(path)
 
 
-def _shifts(words: str, diffs: Sequence[Diff], *, done: bool) -> tuple[int | None, ...]:
-    """Read for each patch that applies how far it was moved; git names files, and the patches follow.
-
-    What git prints of a patch that does not apply may hold anything: nobody may rely on the number of
-    patches given here before these have been applied.
-    """
+def _by_file(words: str) -> list[int | None]:
+    """Read for each file git looked at how far from its place the change was found; None if it was not."""
     files: list[int | None] = []
     for line in words.split("\n"):
         if _CHECKING.match(line):
@@ -142,8 +175,18 @@ def _shifts(words: str, diffs: Sequence[Diff], *, done: bool) -> tuple[int | Non
             continue
         elif found := _SHIFTED.match(line):
             files[-1] = max(files[-1], abs(int(found[1])))
-        elif _MODE.match(line):
+        elif _AMISS.match(line):
             files[-1] = None
+    return files
+
+
+def _shifts(words: str, diffs: Sequence[Diff], *, done: bool) -> tuple[int | None, ...]:
+    """Read for each patch that applies how far it was moved; git names files, and the patches follow.
+
+    What git prints of a patch that does not apply may hold anything: nobody may rely on the number of
+    patches given here before these have been applied.
+    """
+    files = _by_file(words)
     if done and len(diffs) == 1:
         return (_most(files),)
     shifts = []
