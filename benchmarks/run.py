@@ -13,7 +13,7 @@ from pathlib import Path
 from timing import HEADER, WHY
 
 HERE = Path(__file__).parent
-BENCHMARKS = ("hashing.py", "assessing.py", "draining.py", "overhead.py")
+BENCHMARKS = ("hashing.py", "assessing.py", "draining.py", "upstream.py", "overhead.py")
 INTRODUCTION = """# Benchmarks
 
 Written by `make bench`. Each row is one piece of work: ours and a peer's in turn, in the same minutes on the
@@ -54,10 +54,11 @@ def lines(name: str) -> Iterator[str]:
 
 def machine() -> str:
     """Say in a line on what this runs, and when; its load shows if it has the machine to itself."""
+    git = subprocess.run(["git", "--version"], stdout=subprocess.PIPE, text=True, check=True)
     return (
         f"{datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores ({platform.machine()}), "
         f"load {os.getloadavg()[0]:.1f} before it began, Python {platform.python_version()}, "
-        f"SQLite {sqlite3.sqlite_version}, Prefect {version('prefect')}.\n"
+        f"SQLite {sqlite3.sqlite_version}, Prefect {version('prefect')}, {git.stdout.strip()}.\n"
     )
 
 

@@ -84,6 +84,16 @@ def remove_packs(mirror: Path) -> None:
         path.unlink()
 
 
+def empty(mirror: Path) -> None:
+    remove_tree(mirror)
+    mirror.mkdir()
+
+
+def replace(mirror: Path) -> None:
+    remove_tree(mirror)
+    mirror.write_text("nonsense")
+
+
 def leave_locks(mirror: Path) -> None:
     head = next((mirror / "refs" / "riskloop" / "heads").iterdir())
     chain = mirror / "objects" / "info" / "commit-graphs" / "commit-graph-chain"
@@ -124,9 +134,9 @@ SEEN: dict[str, Damage] = {
     ),
     "half of the files are gone": remove_half,
     "the objects are gone": lambda mirror: remove_tree(mirror / "objects"),
-    "the mirror is empty": lambda mirror: (remove_tree(mirror), mirror.mkdir()),
+    "the mirror is empty": empty,
     "the mirror is gone": remove_tree,
-    "a file stands in its place": lambda mirror: (remove_tree(mirror), mirror.write_text("nonsense")),
+    "a file stands in its place": replace,
     "the folder of all mirrors is gone": lambda mirror: remove_tree(mirror.parent),
     "the seal is garbage": lambda mirror: mirror.with_suffix(".seal").write_bytes(b"\xff\0{"),
     "the seal is something else": lambda mirror: mirror.with_suffix(".seal").write_bytes(
@@ -139,17 +149,17 @@ SEEN: dict[str, Damage] = {
 }
 
 
-@pytest.mark.parametrize("moved", [False, True], ids=["nothing new", "something new"])
+@pytest.mark.parametrize("new", ["", "four\n"], ids=["nothing new", "something new"])
 @pytest.mark.parametrize("name", SEEN)
 def test_what_is_broken_is_whole_after_the_next_follow(
-    name: str, moved: bool, theirs: Repository, upstream: Upstream
+    name: str, new: str, theirs: Repository, upstream: Upstream
 ) -> None:
     SEEN[name](upstream.path)
-    if moved:
-        theirs.commit({"src/a": "four\n"})
+    if new:
+        theirs.commit({"src/a": new})
     assert_whole(upstream, theirs)
     for path in ("*.lock", "refs/**/*.lock", "objects/pack/tmp_*"):
-        assert not moved or not list(upstream.path.glob(path))
+        assert not new or not list(upstream.path.glob(path))
 
 
 UNSEEN: dict[str, Damage] = {

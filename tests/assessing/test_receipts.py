@@ -60,10 +60,10 @@ def test_a_pull_request_is_the_first_thing_to_do_in_issue_and_thread(weeks: Week
     facts = weeks.last()
     assert facts.actions[0] == Action(says=f"Pull request: {OPENED.says}", url=OPENED.url)
     body = github.body(facts, marker="m")
-    assert f"- [Pull request: {OPENED.says}](<{OPENED.url}>)\n- " in body
+    assert f"### What to do\n\n- [Pull request: {OPENED.says}](<{OPENED.url}>)\n- " in body
     assert facts.summary == "Two commits behind."
     message = str(slack.message(facts))
-    assert f"• <{OPENED.url}|Pull request: {OPENED.says}>" in message
+    assert f"*What to do*\\n• <{OPENED.url}|Pull request: {OPENED.says}>" in message
 
 
 def test_words_without_a_pull_request_are_a_sentence(weeks: Weeks) -> None:

@@ -76,7 +76,7 @@ def test_the_bump_is_proposed_once_and_the_issue_leads_to_it(team: Team, there: 
     assert (ended.type, ended.name) == ("COMPLETED", "Breached"), ended.message
     (pull,) = pulls(team)
     (issue,) = team.issues()
-    assert f"](<{pull['html_url']}>)" in issue["body"].partition("### What to do")[2].split("\n- ")[1]
+    assert f"](<{pull['html_url']}>)" in issue["body"].partition("### What to do\n\n- ")[2].partition("\n")[0]
     (page,) = team.artifacts("markdown")
     assert str(pull["html_url"]) in page["data"]
     (table,) = team.artifacts("table")

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from riskloop.git import Upstream
-from riskloop.mitigations.upstream_drift.hacks import LINES, Hacks, find_hacks
+from riskloop.mitigations.upstream_drift.hacks import Hacks, find_hacks
+from riskloop.mitigations.upstream_drift.showing import LINES
 from riskloop.mitigations.upstream_drift.vendored import read_vendored
 from tests.mitigations.vendoring import FOLDER, PATCHES, Vendoring, numbered
 
@@ -271,11 +272,21 @@ def test_a_killed_look_does_not_stop_the_next(vendoring: Vendoring) -> None:
 def test_a_long_difference_is_cut(vendoring: Vendoring) -> None:
     vendoring.vendor()
     vendoring.project.write({f"{FOLDER}/long": numbered(lines=5 * LINES)})
-    vendoring.project.write({f"{FOLDER}/many/{number}": f"{number}\n" for number in range(60)})
+    vendoring.project.commit({f"{FOLDER}/many/{number}": f"{number}\n" for number in range(60)})
     hacks = find(vendoring)
     assert len(hacks.found) == 61
     assert len(hacks.diff.splitlines()) == LINES + 2
     assert "more files" in hacks.diff
+
+
+def test_files_that_nobody_committed_are_named_and_not_shown(vendoring: Vendoring) -> None:
+    vendoring.vendor()
+    vendoring.project.commit({f"{FOLDER}/src/a.txt": numbered(changed={3: "three"})})
+    vendoring.project.write({f"{FOLDER}/.env": "PASSWORD=hunter2\n"})
+    hacks = find(vendoring)
+    assert listed(hacks) == {".env": "added", "src/a.txt": "changed"}
+    assert "hunter2" not in hacks.diff
+    assert hacks.diff.endswith("... 1 more file")
 
 
 def test_an_upstream_that_cannot_be_reached_leaves_the_count(vendoring: Vendoring) -> None:

@@ -28,8 +28,9 @@ _NETWORK = (
 )
 # Curl built with GnuTLS reads no variable of its own: git has to name the authorities to it.
 _AUTHORITIES = (("SSL_CERT_FILE", "GIT_SSL_CAINFO"), ("SSL_CERT_DIR", "GIT_SSL_CAPATH"))
-_MALFORMED = b"error in "
-_OBJECT = 1
+# What git says of an object that is in a wrong form; its exit codes for objects, and for packs with such.
+_MALFORMED = (b"error in ", b"warning in ", b"notice: ")
+_OBJECTS = (1, 4, 5)
 # No program of a repository may run: its attributes are overruled here, by the file git asks first. What is
 # text and what is binary git finds out itself, to tell differences and to merge.
 _ATTRIBUTES = b"* -filter -text -eol -ident -working-tree-encoding !diff merge -export-subst\n"
@@ -89,10 +90,10 @@ class Bare:
     def _sound(self, *how: str) -> bool:
         """Say whether all is here and unharmed, as far as it was fetched; it takes a while."""
         checked = self._run((*how, "fsck", "--no-dangling", "--no-progress"))
-        if checked.exit_code != _OBJECT or checked.ended is not Ended.ITSELF:
+        if checked.exit_code not in _OBJECTS or checked.ended is not Ended.ITSELF:
             return checked.succeeded
-        # An object that a forgetful git once wrote in a wrong form is as wrong wherever it is fetched from.
-        return all(line.startswith((_MALFORMED, b"warning")) for line in checked.stderr.splitlines())
+        # An object that somebody's git once wrote in a wrong form is as wrong wherever it is fetched from.
+        return all(line.startswith(_MALFORMED) for line in checked.stderr.splitlines())
 
     def git(
         self,

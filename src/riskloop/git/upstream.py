@@ -216,7 +216,15 @@ class Upstream(Bare):
 
     def _is_whole(self) -> bool:
         # To the first of the two, whatever is missing may still be fetched; to the second only files may.
-        walk = ("-c", "core.commitGraph=false", "rev-list", "--objects", "--filter=blob:none", "--all", "--quiet")
+        walk = (
+            "-c",
+            "core.commitGraph=false",
+            "rev-list",
+            "--objects",
+            "--filter=blob:none",
+            "--all",
+            "--quiet",
+        )
         return self._sound(*_PARTIAL) and self._run(walk).succeeded
 
     @property

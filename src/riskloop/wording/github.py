@@ -254,8 +254,10 @@ def section(found: Section) -> str:
 def _to_do(facts: Facts) -> str:
     if facts.change is Change.RESOLVED:
         return ""
-    lines = [f"- {sentence}" for sentence in facts.remedy]
-    lines += [f"- {_action(action)}" for action in facts.actions]
+    # What is ready to be looked at comes before what can be done or decided.
+    lines = [f"- {_action(action)}" for action in facts.actions if not action.command]
+    lines += [f"- {sentence}" for sentence in facts.remedy]
+    lines += [f"- {_action(action)}" for action in facts.actions if action.command]
     if facts.contingency:
         lines.append(f"- If it cannot be mended: {escaping.prose(facts.contingency)}")
     if facts.runbook:

@@ -228,8 +228,13 @@ def _evidence(title: str, body: str, *, limit: int) -> str:
 
 
 def _to_do(facts: Facts) -> str:
-    lines = [f"• {escaping.slack(sentence, limit=_LINE_LIMIT)}" for sentence in facts.remedy[:_ACTIONS_LIMIT]]
-    lines += [f"• {_action(action)}" for action in facts.actions[:_ACTIONS_LIMIT]]
+    actions = facts.actions[:_ACTIONS_LIMIT]
+    # What is ready to be looked at comes before what can be done or decided.
+    lines = [f"• {_action(action)}" for action in actions if not action.command]
+    lines += [
+        f"• {escaping.slack(sentence, limit=_LINE_LIMIT)}" for sentence in facts.remedy[:_ACTIONS_LIMIT]
+    ]
+    lines += [f"• {_action(action)}" for action in actions if action.command]
     if facts.contingency:
         contingency = escaping.slack(facts.contingency, limit=_LINE_LIMIT)
         lines.append(f"• If it cannot be mended: {contingency}")

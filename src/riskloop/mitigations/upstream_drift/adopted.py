@@ -58,10 +58,12 @@ class Adoptions:
         blobs = [name for pair in _RAW.findall(raw.stdout.decode("latin-1")) for name in pair]
         if not blobs:
             return
-        bench.upstream.bring_blobs([name for name in blobs if name.strip("0")][:_BLOBS])
         commits = b"\n".join(_COMMIT.findall(raw.stdout)) + b"\n"
-        trees = ("diff-tree", "--stdin", "-r", "--root", "--patch")
-        said = bench.attempt(*trees, *how, *places, stdin=commits)
+        asked = ("diff-tree", "--stdin", "-r", "--root", "--patch", *how, *places)
+        said = bench.attempt(*asked, stdin=commits)
+        if not said.succeeded:
+            bench.upstream.bring_blobs([name for name in blobs if name.strip("0")][:_BLOBS])
+            said = bench.attempt(*asked, stdin=commits)
         _, *found = _COMMIT.split(said.stdout)
         for name, content in zip(found[::2], found[1::2], strict=True):
             with suppress(Unreadable):

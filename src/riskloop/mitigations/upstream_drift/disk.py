@@ -86,9 +86,7 @@ def compare(upstream: Upstream, tree: str, folder: Path, index: Path) -> tuple[d
     with locked(index.with_suffix(".held"), wait=TIMEOUT):
         # We hold the lock, so git's own is of a run that was killed.
         index.with_name(f"{index.name}.lock").unlink(missing_ok=True)
-        if not upstream.attempt("read-tree", "-m", tree, index=index).succeeded:
-            index.unlink(missing_ok=True)
-            upstream.git("read-tree", tree, index=index)
+        _lay(upstream, tree, index)
         upstream.git("update-index", "-q", "--refresh", index=index, tree=folder)
         how = ("diff-files", "-z", "--raw", "--no-renames", "--ignore-submodules=all", "--abbrev=40")
         changed = upstream.git(*how, index=index, tree=folder)
@@ -101,6 +99,19 @@ def compare(upstream: Upstream, tree: str, folder: Path, index: Path) -> tuple[d
             )
     before = {path: entry for path, (entry, _) in _raw(changed) if entry is not None}
     return before, set(others.text().split("\0")[:-1])
+
+
+def _lay(upstream: Upstream, tree: str, index: Path) -> None:
+    """Have the index hold a tree, and let it keep what it remembers of the files that are the same in it."""
+    if index.exists():
+        held = upstream.attempt("write-tree", "--missing-ok", index=index)
+        if held.succeeded and held.text().strip() == tree:
+            return
+        # Without -i git wants a working tree, which the mirror has not; without -m it forgets everything.
+        if upstream.attempt("read-tree", "-m", "-i", tree, index=index).succeeded:
+            return
+        index.unlink()
+    upstream.git("read-tree", tree, index=index)
 
 
 def _raw(listed: Finished) -> Iterator[tuple[str, tuple[Entry | None, Entry | None]]]:

@@ -3,13 +3,11 @@
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from riskloop.commands import MEBIBYTE
 from riskloop.errors import Unmeasurable
-from riskloop.files import scratch
 from riskloop.git import Upstream
 from riskloop.mitigations.upstream_drift.disk import (
     LINK,
@@ -21,15 +19,11 @@ from riskloop.mitigations.upstream_drift.disk import (
     read_content,
     read_entry,
 )
+from riskloop.mitigations.upstream_drift.showing import show_changes
 from riskloop.mitigations.upstream_drift.vendored import Vendored
 from riskloop.risks import Site
 
-LINES = 200
-"""Lines of a difference that are shown."""
-
-_LARGEST_SHOWN = 64 * 1024
 _LARGEST_COMPARED = MEBIBYTE
-_MOST_SHOWN = 40
 _LINE_ENDS = "changed in its line ends only"
 
 Pair = tuple[Entry | None, Entry | None]
@@ -56,7 +50,7 @@ class Hacks:
     Args:
         found: by path.
         patched: the folder has our patches in it; else they are applied when it is built.
-        diff: what was changed, as a patch, cut after LINES lines.
+        diff: what was changed, as a patch, cut; what is in no commit is not in it.
         tree: of a plain folder the tree object of the project's last commit, in the project's mirror; empty
             for a submodule, or where it is in no commit.
         uncommitted: paths in which the folder differs from the project's last commit, fit to be shown.
@@ -102,12 +96,16 @@ def find_hacks(vendored: Vendored, upstream: Upstream, site: Site, *, pin: str, 
         Hack(path=shown(path), how=_how(on_disk[path], pair[has_patches])) for path, pair in strange.items()
     )
     expected = {path: pair[has_patches] for path, pair in strange.items()}
-    diff, notes = _show(vendored, upstream, site, expected, on_disk)
+    # What nobody committed may be nobody's business: a file with a password in it, for instance.
+    open_to_all = {
+        path: on_disk[path].entry
+        for path in strange
+        if path not in others or (path in committed and committed[path][1] is not None)
+    }
+    diff, notes = show_changes(vendored, upstream, site, expected=expected, found=open_to_all)
     if found and all(hack.how == _LINE_ENDS for hack in found):
-        notes.append(
-            f"all {len(found)} changed files differ from upstream only in their line ends: a checkout or an "
-            "editor converted them"
-        )
+        said = "differ from upstream only in their line ends: a checkout or an editor converted them"
+        notes += (f"all {len(found)} changed files {said}",)
     uncommitted = (
         path
         for path in sorted(paths)
@@ -122,7 +120,7 @@ def find_hacks(vendored: Vendored, upstream: Upstream, site: Site, *, pin: str, 
         diff=diff,
         tree=tree,
         uncommitted=tuple(map(shown, uncommitted)) if tree else (),
-        notes=tuple(notes),
+        notes=notes,
     )
 
 
@@ -219,79 +217,3 @@ def _content(upstream: Upstream, entry: Entry | None) -> bytes | None:
     if entry is None or not entry.is_file:
         return None
     return upstream.git("cat-file", "blob", entry.content).stdout
-
-
-def _show(
-    vendored: Vendored,
-    upstream: Upstream,
-    site: Site,
-    expected: Mapping[str, Entry | None],
-    on_disk: Mapping[str, OnDisk],
-) -> tuple[str, list[str]]:
-    """Give what was changed as a patch, cut; and notes on what could not be given."""
-    contents: dict[str, tuple[str, bytes]] = {}
-    chosen = []
-    for path in list(expected)[:_MOST_SHOWN]:
-        disk = on_disk[path].entry
-        if disk is not None and disk.content:
-            content = read_content(vendored.folder, path, limit=_LARGEST_COMPARED)
-            if content is None:
-                continue
-            contents[path] = (disk.mode, content)
-        chosen.append(path)
-    if not chosen:
-        return "", []
-    try:
-        upstream.bring_blobs(
-            entry.content for path in chosen if (entry := expected[path]) is not None and entry.content
-        )
-    except Unmeasurable as error:
-        return "", [f"what was changed cannot be shown: {error.what}"]
-    with scratch(site.state, "hacks") as room:
-        (room / "objects").mkdir()
-        variables = {"GIT_OBJECT_DIRECTORY": str(room / "objects")}
-        beside = (upstream.path,)
-        after = dict(zip(contents, _keep(upstream, room, contents.values()), strict=True))
-        before = {path: entry for path in chosen if (entry := expected[path]) is not None}
-        trees = []
-        for number, entries in enumerate((before, after)):
-            index = room / f"index-{number}"
-            lines = (f"{entry.mode} {entry.content}\t{path}\0" for path, entry in entries.items())
-            given = "".join(lines).encode("utf-8", "surrogateescape")
-            upstream.git("read-tree", "--empty", index=index, beside=beside, variables=variables)
-            upstream.git("update-index", "-z", "--index-info", stdin=given, index=index, variables=variables)
-            written = upstream.git(
-                "write-tree", "--missing-ok", index=index, beside=beside, variables=variables
-            )
-            trees.append(written.text().strip())
-        how = ("diff-tree", "-r", "-p", "--no-renames", "--no-color", "--no-ext-diff", "--no-textconv")
-        diff = upstream.git(*how, *trees, beside=beside, variables=variables)
-    return _cut(diff.stdout.decode("utf-8", "replace"), left=len(expected) - len(chosen)), []
-
-
-def _keep(upstream: Upstream, room: Path, contents: Iterable[tuple[str, bytes]]) -> Sequence[Entry]:
-    """Store contents as objects of the scratch folder; give what they are there."""
-    modes, names = [], []
-    for number, (mode, content) in enumerate(contents):
-        file = room / f"content-{number}"
-        file.write_bytes(content)
-        modes.append(mode)
-        names.append(f"{file}\n")
-    variables = {"GIT_OBJECT_DIRECTORY": str(room / "objects")}
-    given = "".join(names).encode("utf-8", "surrogateescape")
-    stored = upstream.git(
-        "hash-object", "-w", "--no-filters", "--stdin-paths", stdin=given, variables=variables
-    )
-    return [Entry(mode, name) for mode, name in zip(modes, stored.text().split(), strict=True)]
-
-
-def _cut(diff: str, *, left: int) -> str:
-    lines = diff.splitlines()
-    kept = lines[:LINES]
-    while sum(map(len, kept)) > _LARGEST_SHOWN:
-        kept = kept[: len(kept) // 2]
-    if len(kept) < len(lines):
-        kept.append(f"... {len(lines) - len(kept)} more lines")
-    if left:
-        kept.append(f"... {left} more files")
-    return "\n".join(kept)

@@ -52,6 +52,7 @@ def merge(bench: Workbench, *, base: str, ours: str, theirs: str, paths: Sequenc
     Raises:
         Unmeasurable: content that is needed cannot be fetched, or git fails.
     """
+    bench.bring(ours, paths)
     _bring_renamed(bench, base, ours, paths)
     start = _commit(base)
     sides = (_commit(ours, start), _commit(theirs, start))

@@ -59,9 +59,10 @@ def apply_series(
         return at_pin
     room.mkdir(parents=True, exist_ok=True)
     paths = dict.fromkeys(path for patch in series.patches for path in patch.paths)
-    upstream.bring_files(onto, tuple(paths))
     bench = Workbench(upstream=upstream, room=room, beside=beside)
-    bench.lay(onto)
+    if paths:
+        bench.bring(onto, tuple(paths))
+        bench.lay(onto)
     adoptions = Adoptions(series, since) if since is not None else None
     return _Trial(bench=bench, series=series, onto=onto, at_pin=at_pin, adoptions=adoptions, base=onto).run()
 
@@ -72,6 +73,8 @@ class _Trial:
 
     Args:
         base: a tree that is known, and that the steps lead from to what the bench holds.
+        touched: the files that those steps change.
+        taken: what is known of patches that are there already; forgotten where a patch changes their files.
     """
 
     bench: Workbench
@@ -81,7 +84,9 @@ class _Trial:
     adoptions: Adoptions | None
     base: str
     steps: list[Step] = field(default_factory=list)
+    touched: set[str] = field(default_factory=set)
     outcomes: list[Outcome] = field(default_factory=list)
+    taken: dict[str, int | None] = field(default_factory=dict)
 
     def run(self) -> Applied:
         waiting = list(self.series.patches)
@@ -115,12 +120,18 @@ class _Trial:
                 reason="" if shift == 0 else "a file's mode differs" if shift is None else reason,
             )
         )
-        self.steps.append(step)
+        self._follow(patch, step)
 
-    def _move_to(self, tree: str) -> None:
-        """Go on from a tree that is known."""
-        self.base = tree
-        self.steps.clear()
+    def _follow(self, patch: Patch, step: Step | None, tree: str = "") -> None:
+        """Remember what the bench holds now: a step more, or another tree."""
+        if step is None:
+            self.base, self.steps, self.touched = tree, [], set()
+        else:
+            self.steps.append(step)
+            self.touched.update(patch.paths)
+        for other in self.series.patches:
+            if not set(other.paths).isdisjoint(patch.paths):
+                self.taken.pop(other.name, None)
 
     def _apply_run(self, waiting: Sequence[Patch]) -> None:
         """Apply patches with one command, up to one that needs a closer look, and take that look."""
@@ -138,10 +149,10 @@ class _Trial:
         if attempt.exact < len(run):
             if attempt.done:
                 self.bench.restore()
-            taken = self.bench.taken(diffs, level)
+            self._see_what_is_there(run[attempt.exact :])
             # What is moved and what upstream has already can look alike.
             for at in range(attempt.exact, good):
-                if attempt.shifts[at] is None or taken is None or taken[at] is not None:
+                if attempt.shifts[at] is None or self.taken.get(run[at].name, 0) is not None:
                     good, failing = at, False
                     break
             again = self.bench.apply(diffs[:good], level)
@@ -182,6 +193,14 @@ class _Trial:
         else:
             self._merge(patch, words)
 
+    def _see_what_is_there(self, patches: Sequence[Patch]) -> None:
+        """Find out of patches whether they could be taken away: with one command for those not known yet."""
+        unknown = [patch for patch in patches if patch.name not in self.taken]
+        if unknown:
+            found = self.bench.taken([patch.diffs[0] for patch in unknown], unknown[0].level)
+            for patch, away in zip(unknown, found or (), strict=False):
+                self.taken[patch.name] = away
+
     def _is_there(self, patch: Patch, shift: int | None) -> bool:
         """Say whether what the patch makes is there already: it can be taken away.
 
@@ -189,6 +208,8 @@ class _Trial:
             shift: how far away it can be applied, if it can. Then both are possible, as in a text that
                 repeats itself, and the nearer place decides.
         """
+        if len(patch.diffs) == 1 and self.taken.get(patch.name, 0) is None:
+            return False
         for diff in patch.diffs:
             attempt = self.bench.apply([diff], patch.level, reverse=True, check=True)
             if not attempt.done:
@@ -204,49 +225,48 @@ class _Trial:
         if then is not None and then.verdict is Verdict.UPSTREAMED:
             self._conclude(patch, Verdict.UPSTREAMED, "upstream has it at the pin")
             return
-        before = self.bench.tree() if self.steps else self.base
-        self._move_to(before)
-        merged = self._merged(patch, then, before)
-        if merged is None:
-            self.bench.lay(before)
-            outcome = self._unmerged(patch, words)
-        elif merged.clashing:
-            gone = set(merged.clashing) == set(merged.gone)
-            outcome = Outcome(
-                patch=patch,
-                verdict=Verdict.TARGET_GONE if gone else Verdict.CONFLICT,
-                before=before,
-                reason=_lacking(merged.gone) if gone else "upstream changed the same lines",
-                files=merged.clashing,
-                hunks=merged.hunks,
-            )
-        elif merged.tree == before:
-            outcome = Outcome(patch=patch, verdict=Verdict.UPSTREAMED)
-        else:
-            self.outcomes.append(
-                Outcome(patch=patch, verdict=Verdict.THREE_WAY, before=before, after=merged.tree)
-            )
-            self._move_to(merged.tree)
-            return
-        self.outcomes.append(self._blamed(outcome))
-
-    def _merged(self, patch: Patch, then: Outcome | None, before: str) -> Merged | None:
-        """Merge with the files the patch names as its base, else with what it did on the pin.
-
-        Returns:
-            What came of it, with the bench laid accordingly; None if there is nothing to merge with.
-        """
+        if not self.touched.isdisjoint(patch.paths):
+            self._follow(patch, None, self.bench.tree())
         # That is what `git am -3` does, and with one command; it knows nothing of files that were renamed.
         if self.bench.merge_by_name(patch.diffs[0], patch.level):
-            return Merged(tree=self.bench.tree())
+            self._conclude_merge(patch)
+            return
+        self.bench.restore()
         if then is None or not then.verdict.applies:
-            return None
+            self.outcomes.append(self._blamed(self._unmerged(patch, words)))
+            return
+        if self.steps:
+            self._follow(patch, None, self.bench.tree())
         room = self.bench.room / "pin"
         room.mkdir(exist_ok=True)
         base, theirs = replace(self.bench, room=room).trees_around(then)
-        merged = merge(self.bench, base=base, ours=before, theirs=theirs, paths=patch.paths)
-        self.bench.lay(before if merged.clashing else merged.tree)
-        return merged
+        merged = merge(self.bench, base=base, ours=self.base, theirs=theirs, paths=patch.paths)
+        if merged.clashing:
+            self.outcomes.append(self._blamed(_clashing(patch, merged)))
+        elif merged.tree == self.base:
+            self._conclude(patch, Verdict.UPSTREAMED)
+        else:
+            outcome = Outcome(patch=patch, verdict=Verdict.THREE_WAY, before=self.base, after=merged.tree)
+            self.outcomes.append(outcome)
+            self._follow(patch, None, merged.tree)
+            self.bench.lay(merged.tree)
+
+    def _conclude_merge(self, patch: Patch) -> None:
+        """Note that a patch was merged; if that changed nothing, upstream has it."""
+        if not self.bench.differs(self.base, patch.paths):
+            self._conclude(patch, Verdict.UPSTREAMED)
+            return
+        step = Step(diff=patch.diffs[0], level=patch.level, merged=True)
+        self.outcomes.append(
+            Outcome(
+                patch=patch,
+                verdict=Verdict.THREE_WAY,
+                before=self.base,
+                earlier=tuple(self.steps),
+                step=step,
+            )
+        )
+        self._follow(patch, step)
 
     def _then(self, patch: Patch) -> Outcome | None:
         """Say what became of a patch on the pin."""
@@ -278,9 +298,20 @@ class _Trial:
         """Say so if a patch fails that builds on an earlier one which was left out."""
         left = [one.patch for one in self.outcomes if one.verdict in (Verdict.CONFLICT, Verdict.TARGET_GONE)]
         below = next((one for one in reversed(left) if set(one.paths) & set(outcome.patch.paths)), None)
-        if below is None or outcome.verdict is Verdict.UPSTREAMED:
+        if below is None:
             return outcome
         return replace(outcome, reason=f"{outcome.reason}; builds on {below.name}, which is left out")
+
+
+def _clashing(patch: Patch, merged: Merged) -> Outcome:
+    gone = set(merged.clashing) == set(merged.gone)
+    return Outcome(
+        patch=patch,
+        verdict=Verdict.TARGET_GONE if gone else Verdict.CONFLICT,
+        reason=_lacking(merged.gone) if gone else "upstream changed the same lines",
+        files=merged.clashing,
+        hunks=merged.hunks,
+    )
 
 
 def _adds(diff: Diff) -> bool:

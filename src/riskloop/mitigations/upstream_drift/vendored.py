@@ -2,8 +2,6 @@
 
 import os
 import re
-from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -11,8 +9,14 @@ from riskloop.commands import MEBIBYTE
 from riskloop.errors import Unmeasurable
 from riskloop.files import open_folder, read_file
 from riskloop.git import Mirror, find_top
-from riskloop.mitigations.upstream_drift.addresses import is_remote, read_remote, without_credentials
+from riskloop.mitigations.upstream_drift.addresses import is_remote
 from riskloop.mitigations.upstream_drift.settings import COMMIT, Settings
+from riskloop.mitigations.upstream_drift.submodules import (
+    Recorded,
+    find_git_directory,
+    read_recorded,
+    read_recorded_address,
+)
 from riskloop.risks import Site
 
 PIN = re.compile(rb"(?<![0-9A-Za-z_])[0-9a-fA-F]{40}(?![0-9A-Za-z_])")
@@ -20,7 +24,6 @@ PIN = re.compile(rb"(?<![0-9A-Za-z_])[0-9a-fA-F]{40}(?![0-9A-Za-z_])")
 
 _SUBMODULE = "160000"
 _LARGEST_PIN_FILE = MEBIBYTE
-_LARGEST_POINTER = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,14 +94,6 @@ class _Place:
         return (PurePosixPath(self.below) / PurePosixPath(path)).as_posix()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Recorded:
-    """What `.gitmodules` says of a submodule."""
-
-    name: str = ""
-    address: str = ""
-
-
 def read_vendored(settings: Settings, site: Site) -> Vendored:
     """Read what the project has of its upstream; fetches nothing but the project's own HEAD.
 
@@ -107,12 +102,12 @@ def read_vendored(settings: Settings, site: Site) -> Vendored:
     """
     place = _find_place(settings, site)
     notes: list[str] = []
-    recorded, pin_file = _Recorded(), ""
+    recorded, pin_file = Recorded(), ""
     pin = _read_gitlink(place)
     submodule = bool(pin)
     if submodule:
         _require_submodule_settings(place)
-        recorded = _read_recorded(place)
+        recorded = read_recorded(place.project, place.commit, place.path) if place.project else Recorded()
         if not _has_files(place):
             notes.append(f"the submodule {place.path} is not checked out here: its files were not compared")
     else:
@@ -132,7 +127,7 @@ def read_vendored(settings: Settings, site: Site) -> Vendored:
         pin=pin,
         pin_file=pin_file,
         own=(*own, *((pin_file,) if pin_file else ())),
-        git_dir=_find_git_directory(place, recorded) if submodule else None,
+        git_dir=find_git_directory(place.top, place.path, recorded.name) if submodule else None,
         project=place.project,
         commit=place.commit,
         notes=tuple(notes),
@@ -217,34 +212,7 @@ def _read_pin(place: _Place) -> tuple[str, str]:
     return pins.pop(), place.of(given)
 
 
-def _read_recorded(place: _Place) -> _Recorded:
-    """Read name and address of the submodule from `.gitmodules` of HEAD; parsed by git, nothing included."""
-    project = place.project
-    if project is None or project.content(place.commit, ".gitmodules") is None:
-        return _Recorded()
-    try:
-        # Includes are on by default for a blob: an absolute one would be read.
-        blob = f"--blob={place.commit}:.gitmodules"
-        listed = project.git("config", "--no-includes", blob, "--null", "--list").text()
-    except Unmeasurable as error:
-        raise Unmeasurable(
-            ".gitmodules of the project's last commit cannot be read by git", remedy="correct it, and commit"
-        ) from error
-    said = dict(_module_values(listed))
-    paths = [name for (name, key), value in said.items() if key == "path" and value.rstrip("/") == place.path]
-    return _Recorded(name=paths[-1], address=said.get((paths[-1], "url"), "")) if paths else _Recorded()
-
-
-def _module_values(listed: str) -> Iterator[tuple[tuple[str, str], str]]:
-    for line in listed.split("\0")[:-1]:
-        whole, _, value = line.partition("\n")
-        section, _, rest = whole.partition(".")
-        name, _, key = rest.rpartition(".")
-        if section == "submodule":
-            yield (name, key), value
-
-
-def _read_address(place: _Place, recorded: _Recorded, notes: list[str]) -> str:
+def _read_address(place: _Place, recorded: Recorded, notes: list[str]) -> str:
     given = place.settings.upstream
     if given is not None:
         return given if is_remote(given) else str(place.site.project / given)
@@ -254,50 +222,7 @@ def _read_address(place: _Place, recorded: _Recorded, notes: list[str]) -> str:
             f"the register does not say where {place.path} comes from, {where}",
             remedy="name it in `upstream`",
         )
-    # The address itself is not repeated: what it holds may be a secret in a place we do not know.
-    wrong = f"the address of the submodule {place.path} in .gitmodules"
-    if recorded.address.startswith(("./", "../")):
-        raise Unmeasurable(
-            f"{wrong} is relative to where the project was cloned from", remedy="name it in `upstream`"
-        )
-    try:
-        plain = without_credentials(recorded.address)
-        address = read_remote(plain)
-    except ValueError as error:
-        raise Unmeasurable(
-            f"{wrong} is not one of https or ssh, or holds what an address should not",
-            remedy="correct it, or name another in `upstream`",
-        ) from error
-    if plain != recorded.address:
-        notes.append(f"{wrong} holds credentials, which stay readable for ever; they were left out")
+    address, redacted = read_recorded_address(recorded, place.path)
+    if redacted:
+        notes.append(redacted)
     return address
-
-
-def _find_git_directory(place: _Place, recorded: _Recorded) -> Path | None:
-    """Find the submodule's own git directory, if it is where git puts it; no link is followed."""
-    inside = place.folder / ".git"
-    with suppress(OSError):
-        os.close(open_folder(place.top, f"{place.path}/.git"))
-        return inside
-    modules = _git_directory_of(place.top)
-    found = _read_pointer(place.folder)
-    if found is None and recorded.name:
-        found = modules / "modules" / recorded.name
-    if found is None:
-        return None
-    real = found.resolve()
-    return real if real.is_dir() and real != modules and real.is_relative_to(modules) else None
-
-
-def _git_directory_of(top: Path) -> Path:
-    """Give the git directory of a working copy, which may be a linked one or a submodule itself."""
-    return (_read_pointer(top) or top / ".git").resolve()
-
-
-def _read_pointer(folder: Path) -> Path | None:
-    """Read where a file `.git` says the git directory is."""
-    with suppress(Unmeasurable, UnicodeDecodeError):
-        said = read_file(folder, ".git", limit=_LARGEST_POINTER).decode()
-        if said.startswith("gitdir:") and "\0" not in said:
-            return folder / said.removeprefix("gitdir:").strip()
-    return None

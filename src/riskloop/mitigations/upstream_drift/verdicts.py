@@ -54,10 +54,12 @@ class Step:
     Args:
         diff: as it was understood.
         level: how many folders were taken off the front of its names.
+        merged: whether it was merged with the files that it names as its base.
     """
 
     diff: Diff
     level: int
+    merged: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +69,8 @@ class Outcome:
     Args:
         before: a tree from which it is not far to the one this patch was tried on.
         earlier: what was applied to that tree before this patch was tried.
-        step: how the patch was applied; None if it was not, or by a merge.
-        after: the tree with it, where that is known already.
+        step: how the patch was applied; None if it was not, or in a way of which only the tree is left.
+        after: the tree with it, where there is no step.
         reason: why, in one phrase; empty where the verdict says it all.
         files: the files that conflict or are gone.
         hunks: where it conflicts.

@@ -66,6 +66,21 @@ class Workbench:
         """Begin with a tree."""
         self.git("read-tree", tree)
 
+    def bring(self, tree: str, paths: Sequence[str]) -> None:
+        """Have the content of a tree's files; nothing is fetched where all of it is here.
+
+        Raises:
+            Unmeasurable: upstream cannot be reached, or does not give it.
+        """
+        given = "".join(f"{tree}:{path}\0" for path in paths).encode("utf-8", "surrogateescape")
+        said = self.upstream.git("cat-file", "--batch-check", "-z", "--buffer", stdin=given)
+        if re.search(rb" missing$", said.stdout, re.MULTILINE):
+            self.upstream.bring_files(tree, paths)
+
+    def differs(self, tree: str, paths: Sequence[str]) -> bool:
+        """Say whether files are other ones in the index than in a tree."""
+        return self.attempt("diff-index", "--cached", "--quiet", tree, "--", *paths).exit_code != 0
+
     def tree(self) -> str:
         """Store the index as a tree, and give its name."""
         # The mirror lacks the content of most files; what is not touched need not be here.
@@ -133,10 +148,14 @@ class Workbench:
 
     def replay(self, steps: Sequence[Step]) -> None:
         """Apply again what did apply, with as few commands as possible."""
-        for level, group in groupby(steps, key=lambda step: step.level):
-            attempt = self.apply([step.diff for step in group], level)
-            if not attempt.done:
-                raise Unmeasurable(f"a patch that applied does not apply again: {attempt.words[-400:]}")
+        for (level, merged), group in groupby(steps, key=lambda step: (step.level, step.merged)):
+            diffs = [step.diff for step in group]
+            if merged:
+                done = all(self.merge_by_name(diff, level) for diff in diffs)
+            else:
+                done = self.apply(diffs, level).done
+            if not done:
+                raise Unmeasurable("a patch that applied does not apply again: the mirror has changed")
 
     def trees_around(self, outcome: Outcome) -> tuple[str, str]:
         """Give the trees before and after a patch that applies; the index is the latter then."""
