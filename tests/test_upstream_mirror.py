@@ -617,8 +617,9 @@ def test_an_upstream_that_becomes_shallow_is_refused_and_followed_when_it_is_who
     assert upstream.git("rev-list", "--count", upstream.follow().head).text() == "5\n"
 
 
-def test_an_upstream_named_like_a_shallow_one_is_followed(theirs: Repository, tmp_path: Path) -> None:
-    place = tmp_path / "shallow update not allowed"
+@pytest.mark.parametrize("name", ["shallow update not allowed", os.fsdecode(b'odd\xff"\n:name')])
+def test_an_upstream_with_an_odd_name_is_followed(name: str, theirs: Repository, tmp_path: Path) -> None:
+    place = tmp_path / name
     theirs.git("clone", "--quiet", str(theirs.path), str(place))
     assert Upstream(state=tmp_path / "state", source=str(place)).follow().head == theirs.head
 

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ class Bare:
 
     @property
     def path(self) -> Path:
-        return self.state / "mirrors" / hashlib.sha256(self.source.encode()).hexdigest()[:16]
+        return self.state / "mirrors" / hashlib.sha256(os.fsencode(self.source)).hexdigest()[:16]
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -51,7 +51,7 @@ class Upstream(Bare):
 
     @property
     def path(self) -> Path:
-        return self.state / "upstreams" / hashlib.sha256(self.source.encode()).hexdigest()[:16]
+        return self.state / "upstreams" / hashlib.sha256(os.fsencode(self.source)).hexdigest()[:16]
 
     def follow(self) -> Followed:
         """Bring what the branch has and we do not; heal or rebuild the mirror where it is broken.
@@ -274,7 +274,7 @@ class Upstream(Bare):
         return listed.stdout
 
     def _complaint(self, finished: Finished) -> Unmeasurable:
-        return complaint(self.source, finished, token=bool(self.token))
+        return complaint(self.source, finished, token=bool(login(self.source, self.token)))
 
     def _catch_up(self, head: str) -> None:
         """Fetch the branch, as it is by now; once more into a new mirror if this one is broken."""

@@ -1,6 +1,5 @@
 """Merges what a patch did on the pin into what upstream has become, as `git am -3` does."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -8,6 +7,7 @@ from pathlib import PurePosixPath
 from riskloop.commands import Finished
 from riskloop.errors import Unmeasurable
 from riskloop.mitigations.upstream_drift.diffs import Diff
+from riskloop.mitigations.upstream_drift.grafting import object_name
 from riskloop.mitigations.upstream_drift.verdicts import Hunk
 from riskloop.mitigations.upstream_drift.workbench import Workbench
 
@@ -52,12 +52,11 @@ def merge(bench: Workbench, *, base: str, ours: str, theirs: str, paths: Sequenc
     Raises:
         Unmeasurable: content that is needed cannot be fetched, or git fails.
     """
-    bench.bring(ours, paths)
+    bench.upstream.bring_files(ours, paths)
     _bring_renamed(bench, base, ours, paths)
     start = _commit(base)
     sides = (_commit(ours, start), _commit(theirs, start))
-    files = [bench.write(content) for content in (start, *sides)]
-    bench.git("hash-object", "-t", "commit", "-w", "--stdin-paths", stdin="\n".join(files).encode())
+    bench.store("commit", (start, *sides))
     command = ("merge-tree", "--write-tree", "-z", "--no-messages", *map(_name, sides))
     said = bench.attempt(*_MERGE, *command)
     if said.exit_code not in (0, 1):
@@ -72,7 +71,7 @@ def _commit(tree: str, *parents: bytes) -> bytes:
 
 
 def _name(commit: bytes) -> str:
-    return hashlib.sha1(b"commit %d\0" % len(commit) + commit, usedforsecurity=False).hexdigest()
+    return object_name("commit", commit)
 
 
 def _bring_renamed(bench: Workbench, base: str, ours: str, paths: Sequence[str]) -> None:

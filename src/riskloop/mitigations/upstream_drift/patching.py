@@ -57,11 +57,9 @@ def apply_series(
     """
     if at_pin is not None and at_pin.onto == onto:
         return at_pin
-    room.mkdir(parents=True, exist_ok=True)
-    paths = dict.fromkeys(path for patch in series.patches for path in patch.paths)
-    bench = Workbench(upstream=upstream, room=room, beside=beside)
+    paths = tuple(dict.fromkeys(path for patch in series.patches for path in patch.paths))
+    bench = Workbench(upstream=upstream, room=room, paths=paths, beside=beside)
     if paths:
-        bench.bring(onto, tuple(paths))
         bench.lay(onto)
     adoptions = Adoptions(series, since) if since is not None else None
     return _Trial(bench=bench, series=series, onto=onto, at_pin=at_pin, adoptions=adoptions, base=onto).run()
@@ -237,9 +235,8 @@ class _Trial:
             return
         if self.steps:
             self._follow(patch, None, self.bench.tree())
-        room = self.bench.room / "pin"
-        room.mkdir(exist_ok=True)
-        base, theirs = replace(self.bench, room=room).trees_around(then)
+        aside = replace(self.bench, room=self.bench.room / "pin")
+        base, theirs = aside.trees_around(then)
         merged = merge(self.bench, base=base, ours=self.base, theirs=theirs, paths=patch.paths)
         if merged.clashing:
             self.outcomes.append(self._blamed(_clashing(patch, merged)))

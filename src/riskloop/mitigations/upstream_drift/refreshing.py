@@ -35,7 +35,9 @@ def refresh(upstream: Upstream, outcome: Outcome, settings: Settings) -> bytes:
     patch = outcome.patch
     front = _front(patch, settings)
     with scratch(upstream.state, "refresh") as room:
-        around = Workbench(upstream=upstream, room=room).trees_around(outcome)
+        steps = (*outcome.earlier, *([outcome.step] if outcome.step is not None else ()))
+        paths = tuple(dict.fromkeys(path for step in steps for path in step.paths))
+        around = Workbench(upstream=upstream, room=room, paths=paths).trees_around(outcome)
     trees = [_below(upstream, tree, front) for tree in around]
     change = upstream.git(*_DIFFERENCE, "--patch", "--binary", *_prefixes(patch, front), *trees).stdout
     stat = upstream.git(*_DIFFERENCE, "--stat=72", "--summary", *trees).stdout

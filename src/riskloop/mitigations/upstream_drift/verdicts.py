@@ -61,6 +61,11 @@ class Step:
     level: int
     merged: bool = False
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The files it touches, by their old and new names."""
+        return tuple(name for change in self.diff.changes for name in change.names(self.level))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:

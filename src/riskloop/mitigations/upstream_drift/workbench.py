@@ -4,7 +4,7 @@ import hashlib
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
@@ -12,9 +12,12 @@ from riskloop.commands import Finished
 from riskloop.errors import Unmeasurable
 from riskloop.git import Upstream
 from riskloop.mitigations.upstream_drift.diffs import Diff
+from riskloop.mitigations.upstream_drift.grafting import TREE, Entry, graft, parents
 from riskloop.mitigations.upstream_drift.verdicts import Outcome, Step
 
 # https://git-scm.com/docs/git-config#Documentation/git-config.txt-coreprotectNTFS
+_AT_ONCE = 500
+_SUBMODULE = b"160000"
 _STRICT = ("-c", "core.protectHFS=true", "-c", "core.protectNTFS=true")
 _CHECKING = re.compile(r"^Checking patch .*\.\.\.$")
 _SHIFTED = re.compile(r"^Hunk #\d+ succeeded at \d+ \(offset (-?\d+) lines?\)\.$")
@@ -45,46 +48,99 @@ class Attempt:
         return next((at for at, shift in enumerate(self.shifts) if shift != 0), len(self.shifts))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Workbench:
     """An index in a scratch folder, and patches in files beside it whose names are ours.
 
     Args:
         room: the scratch folder.
+        paths: the files that patches may touch; of a tree only these stand in the index.
         beside: other repositories whose objects may be read.
     """
 
     upstream: Upstream
     room: Path
+    paths: tuple[str, ...]
     beside: tuple[Path, ...] = ()
+    _top: str = ""
+    _laid: dict[str, Entry] = field(default_factory=dict)
+    _folders: dict[str, str] = field(default_factory=dict)
+    _stored: dict[str, bytes] = field(default_factory=dict)
 
     @property
     def _index(self) -> Path:
         return self.room / "index"
 
     def lay(self, tree: str) -> None:
-        """Begin with a tree."""
-        self.git("read-tree", tree)
-
-    def bring(self, tree: str, paths: Sequence[str]) -> None:
-        """Have the content of a tree's files; nothing is fetched where all of it is here.
+        """Begin with a tree, and have the content of the files that may be touched.
 
         Raises:
-            Unmeasurable: upstream cannot be reached, or does not give it.
+            Unmeasurable: content that is needed cannot be fetched.
         """
-        given = "".join(f"{tree}:{path}\0" for path in paths).encode("utf-8", "surrogateescape")
-        said = self.upstream.git("cat-file", "--batch-check", "-z", "--buffer", stdin=given)
-        if re.search(rb" missing$", said.stdout, re.MULTILINE):
-            self.upstream.bring_files(tree, paths)
+        self.room.mkdir(parents=True, exist_ok=True)
+        above = dict.fromkeys(folder for path in self.paths for folder in parents(path))
+        found = self._listed(tree, (*above, *self.paths))
+        self._top = tree
+        self._folders = {path: entry.name for path, entry in found.items() if entry.mode == TREE}
+        # A patch may want a file where there is a folder.
+        odd = [path for path in self.paths if path in self._folders and path not in above]
+        files = found | (self._listed(tree, odd, "-r") if odd else {})
+        self._laid = {path: entry for path, entry in files.items() if entry.mode != TREE}
+        self._read_folders([entry.name for entry in self._laid.values() if entry.mode != _SUBMODULE])
+        self._index.unlink(missing_ok=True)
+        lines = (f"{entry.mode.decode()} {entry.name}\t{path}\0" for path, entry in self._laid.items())
+        self.git("update-index", "-z", "--index-info", stdin=_encoded("".join(lines)))
+
+    def _listed(self, tree: str, paths: Sequence[str], *how: str) -> dict[str, Entry]:
+        """List what stands under some paths of a tree, folders not opened."""
+        found = {}
+        for start in range(0, len(paths), _AT_ONCE):
+            names = paths[start : start + _AT_ONCE]
+            listed = self.upstream.git("ls-tree", "-t", "-z", "--full-tree", *how, tree, "--", *names)
+            for line in listed.text().split("\0")[:-1]:
+                what, _, path = line.partition("\t")
+                mode, _, name = what.split(" ")
+                found[path] = Entry(mode.lstrip("0").encode(), name)
+        return found
 
     def differs(self, tree: str, paths: Sequence[str]) -> bool:
         """Say whether files are other ones in the index than in a tree."""
         return self.attempt("diff-index", "--cached", "--quiet", tree, "--", *paths).exit_code != 0
 
     def tree(self) -> str:
-        """Store the index as a tree, and give its name."""
-        # The mirror lacks the content of most files; what is not touched need not be here.
-        return self.git("write-tree", "--missing-ok").text().strip()
+        """Store the tree that was laid, with what the index has become, and give its name."""
+        present = {}
+        for line in self.git("ls-files", "--stage", "-z").text().split("\0")[:-1]:
+            what, _, path = line.partition("\t")
+            mode, name, _ = what.split(" ")
+            present[path] = Entry(mode.encode(), name)
+        changes: dict[str, Entry | None] = {path: None for path in self._laid if path not in present}
+        changes |= {path: entry for path, entry in present.items() if self._laid.get(path) != entry}
+        if not changes:
+            return self._top
+        name, made = graft(self._top, self._stored, changes)
+        self.store("tree", made)
+        return name
+
+    def _read_folders(self, blobs: Sequence[str]) -> None:
+        """Read the folders that may change, as git stores them, and fetch the content that is not here."""
+        folders = list(dict.fromkeys((self._top, *self._folders.values())))
+        asked = [*(f"contents {name}\n" for name in folders), *(f"info {name}\n" for name in blobs)]
+        said = self.upstream.git("cat-file", "--batch-command", "--buffer", stdin="".join(asked).encode())
+        content, at = said.stdout, 0
+        self._stored = {}
+        for name in folders:
+            end = content.index(b"\n", at)
+            size = int(content[at:end].split(b" ")[2])
+            self._stored[name] = content[end + 1 : end + 1 + size]
+            at = end + size + 2
+        if b" missing\n" in content[at:]:
+            self.upstream.bring_blobs(blobs)
+
+    def store(self, sort: str, contents: Sequence[bytes]) -> None:
+        """Store objects of one sort."""
+        files = "".join(f"{self.write(content)}\n" for content in contents)
+        self.git("hash-object", "-t", sort, "-w", "--literally", "--stdin-paths", stdin=files.encode())
 
     def git(self, *arguments: str, stdin: bytes = b"") -> Finished:
         """Run git on the index; it must succeed."""
@@ -182,6 +238,10 @@ class Workbench:
         if not path.exists():
             path.write_bytes(content)
         return str(path)
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _by_file(words: str) -> list[int | None]:
