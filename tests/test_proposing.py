@@ -276,6 +276,18 @@ def test_what_is_overtaken_is_closed_with_one_comment_and_may_be_proposed_again(
     assert place.states() == ["closed", "open"]
 
 
+def test_while_something_stands_in_the_way_an_open_pull_request_stays_as_it_was_and_is_named(
+    place: Place,
+) -> None:
+    stands = replace(place.nothing("files are not committed"), stands=True)
+    assert place.done(stands) == Receipt(says="nothing is proposed: files are not committed")
+    opened = place.done(place.proposal())
+    before = place.pulls()
+    assert place.done(stands) == Receipt(says="#1 stays as it was: files are not committed", url=opened.url)
+    assert place.pulls() == before
+    assert place.comments(1) == []
+
+
 def test_what_is_overtaken_and_has_a_persons_commits_stays_open_with_one_comment(place: Place) -> None:
     place.done(place.proposal(1))
     theirs = place.person_commits()

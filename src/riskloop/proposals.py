@@ -12,6 +12,7 @@ class Proposal:
         branch: its name, on our side and on the other: `riskloop/<mitigation>`.
         repository: the bare repository of ours that holds the commit.
         commit: the commit; empty if nothing is proposed now, so that a pull request still open is overtaken.
+        stands: nothing is proposed now, and a pull request still open is not overtaken: it stays as it is.
         base: the commit it follows; empty if nothing is proposed.
         proposes: what it brings, so that one which a person closed is not proposed again: an upstream commit,
             or a fingerprint.
@@ -24,6 +25,7 @@ class Proposal:
     branch: str
     repository: Path
     commit: str = ""
+    stands: bool = False
     base: str = ""
     proposes: str = ""
     title: str = ""

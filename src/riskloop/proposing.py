@@ -71,7 +71,9 @@ def propose(
     pulls = github.pulls(repository, services.identity)
     desk = _Desk(proposal=proposal, remote=remote, pulls=pulls, turn=turn_for(services, "github", repository))
     try:
-        return desk.propose(again=again) if proposal.commit else desk.withdraw()
+        if proposal.commit:
+            return desk.propose(again=again)
+        return desk.leave_standing() if proposal.stands else desk.withdraw()
     except Ambiguous as error:
         remedy = "the next run looks again before it sends anything"
         raise Ambiguous(error.what, remedy=remedy) from error
@@ -115,12 +117,17 @@ class _Desk:
         did = "was brought up to date" if changed else "is up to date"
         return Receipt(says=f"#{pull.number} {did}{self._if_draft()}", url=pull.url)
 
+    def leave_standing(self) -> Receipt:
+        """Name the pull request that is open, and change nothing."""
+        pull = self._open()
+        if pull is None:
+            return Receipt(says=f"nothing is proposed: {self.proposal.reason}")
+        return Receipt(says=f"#{pull.number} stays as it was: {self.proposal.reason}", url=pull.url)
+
     def withdraw(self) -> Receipt:
         """Close what is overtaken, unless it is not ours to close."""
         proposal = self.proposal
-        pull = next(
-            (one for one in self.pulls.of(proposal.branch) if one.ended_at is None and one.ours), None
-        )
+        pull = self._open()
         if pull is None:
             return Receipt()
         if pull.said is Said.OVERTAKEN:
@@ -135,6 +142,10 @@ class _Desk:
         self.pulls.tell(pull, Said.OVERTAKEN, text, head=head, turn=self.turn)
         self.pulls.close(pull, turn=self.turn)
         return Receipt(says=f"#{pull.number} was closed as overtaken: {proposal.reason}", url=pull.url)
+
+    def _open(self) -> Pull | None:
+        known = self.pulls.of(self.proposal.branch)
+        return next((one for one in known if one.ended_at is None and one.ours), None)
 
     def _leave(self, pull: Pull | None, head: str, found: Foreign) -> Receipt:
         branch = self.proposal.branch

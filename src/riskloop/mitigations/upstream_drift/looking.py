@@ -4,7 +4,7 @@ from pathlib import Path
 
 from riskloop.errors import Unmeasurable
 from riskloop.files import scratch
-from riskloop.git import Upstream
+from riskloop.git import Followed, Upstream
 from riskloop.measurements import Measurement, Observation
 from riskloop.mitigations.upstream_drift.bumping import branch_of, make_bump
 from riskloop.mitigations.upstream_drift.documenting import pull_request
@@ -30,19 +30,22 @@ def measure(settings: Settings, site: Site) -> Observation:
     """
     vendored = read_vendored(settings, site)
     upstream = open_upstream(settings, site, vendored)
+    followed = upstream.follow()
     try:
-        return _observe(settings, site, vendored, upstream)
+        return _observe(settings, site, vendored, upstream, followed=followed)
     except Unmeasurable:
         # Whatever failed, a mirror that is found broken is the likeliest cause, and is soon made anew.
         if not upstream.repair():
             raise
-    return _observe(settings, site, vendored, upstream)
+    return _observe(settings, site, vendored, upstream, followed=upstream.follow())
 
 
-def _observe(settings: Settings, site: Site, vendored: Vendored, upstream: Upstream) -> Observation:
+def _observe(
+    settings: Settings, site: Site, vendored: Vendored, upstream: Upstream, *, followed: Followed
+) -> Observation:
     try:
         with scratch(site.state, "upstream") as room:
-            findings = _look(settings, site, vendored, upstream, room)
+            findings = _look(settings, site, vendored, upstream, followed=followed, room=room)
             evidence = explain(findings, upstream, site)
             proposal = _proposal(findings, upstream, site) if settings.bump == "pull_request" else None
     except OSError as error:
@@ -55,8 +58,9 @@ def _observe(settings: Settings, site: Site, vendored: Vendored, upstream: Upstr
     return Observation(measurements=measurements, evidence=evidence, proposal=proposal)
 
 
-def _look(settings: Settings, site: Site, vendored: Vendored, upstream: Upstream, room: Path) -> Findings:
-    followed = upstream.follow()
+def _look(
+    settings: Settings, site: Site, vendored: Vendored, upstream: Upstream, *, followed: Followed, room: Path
+) -> Findings:
     if not upstream.bring(vendored.pin, beside=vendored.git_dir):
         also = ", nor of the submodule here" if vendored.submodule else ""
         raise Unmeasurable(
@@ -125,10 +129,11 @@ def _counted(findings: Findings) -> dict[str, float]:
 
 def _proposal(findings: Findings, upstream: Upstream, site: Site) -> Proposal | None:
     vendored, standing, bump = findings.vendored, findings.standing, findings.bump
-    if vendored.project is None or (bump is not None and not bump.commit):
-        # What stands in the way is told; a pull request that is open already stays as it is.
+    if vendored.project is None:
         return None
     branch, repository = branch_of(site.mitigation), vendored.project.path
+    if bump is not None and not bump.commit:
+        return Proposal(branch=branch, repository=repository, reason=bump.problem, stands=True)
     if bump is None:
         words = f"{vendored.path} stands at {standing.pin[:12]}, and nothing newer is to be brought"
         return Proposal(branch=branch, repository=repository, reason=words)

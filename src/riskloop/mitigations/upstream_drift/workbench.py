@@ -60,7 +60,7 @@ class Workbench:
 
     upstream: Upstream
     room: Path
-    paths: tuple[str, ...]
+    paths: tuple[str, ...] = ()
     beside: tuple[Path, ...] = ()
     _top: str = ""
     _laid: dict[str, Entry] = field(default_factory=dict)
