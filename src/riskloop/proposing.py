@@ -160,9 +160,7 @@ class _Desk:
         return Receipt(says=f"#{pull.number} is no longer updated: {_whose(found)}", url=pull.url)
 
     def _if_draft(self) -> str:
-        if self.proposal.ready:
-            return ""
-        return f", not ready for review: {self.proposal.reason}" if self.proposal.reason else " as a draft"
+        return "" if self.proposal.ready else ", not ready for review"
 
 
 def _was_decided(pull: Pull, proposal: Proposal, *, again: bool) -> bool:

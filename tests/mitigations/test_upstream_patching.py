@@ -48,6 +48,17 @@ def replace_by_link(work: Patchwork) -> None:
     (work.author.path / "src/a.txt").symlink_to("b.txt")
 
 
+def folder_becomes_file(work: Patchwork) -> None:
+    work.author.write({"tools/run.sh": None})
+    (work.author.path / "tools").rmdir()
+    work.author.write({"tools": "no folder any more\n"})
+
+
+def file_becomes_folder(work: Patchwork) -> None:
+    work.author.write({"README.md": None})
+    work.author.write({"README.md/now/a/folder.txt": "1\n", "README.md/x": "2\n"})
+
+
 CHANGES: dict[str, Callable[[Patchwork], None]] = {
     "text": lambda work: work.author.write({"src/a.txt": numbered(changed={10: "ours"})}),
     "several files": lambda work: work.author.write(
@@ -60,6 +71,9 @@ CHANGES: dict[str, Callable[[Patchwork], None]] = {
     "rename and edit": rename_and_edit,
     "new link": link,
     "file becomes link": replace_by_link,
+    "folder becomes file": folder_becomes_file,
+    "file becomes folder": file_becomes_folder,
+    "last file of a folder": lambda work: work.author.write({"tools/run.sh": None}),
     "new empty file": lambda work: work.author.write({"src/nothing": ""}),
     "empty file removed": lambda work: work.author.write({"src/empty.txt": None}),
     "no newline at the end": lambda work: work.author.write({"src/a.txt": numbered().rstrip("\n")}),
@@ -236,3 +250,114 @@ def test_binary_files_that_both_sides_changed_conflict_without_hunks(work: Patch
     work.upstream.commit({"src/data.bin": BINARY + b"more"})
     outcome = work.outcome()
     assert (outcome.verdict, outcome.files, outcome.hunks) == (Verdict.CONFLICT, ("src/data.bin",), ())
+
+
+def test_a_file_that_is_renamed_and_merged_is_followed_by_the_next_patch(work: Patchwork) -> None:
+    work.patch("0001-first.patch", {"src/a.txt": numbered(changed={20: "ours"})})
+    work.patch("0002-second.patch", {"src/a.txt": numbered(changed={20: "ours", 33: "too"})})
+    work.upstream.git("mv", "src/a.txt", "src/moved.txt")
+    work.upstream.commit()
+    applied = work.apply()
+    assert [outcome.verdict for outcome in applied.outcomes] == [Verdict.THREE_WAY, Verdict.THREE_WAY]
+    assert applied.tree == work.what_am_makes("0001-first.patch", "0002-second.patch")
+
+
+def test_a_change_whose_context_upstream_changed_too_is_upstream(work: Patchwork) -> None:
+    ours = {10: "ours", 30: "ours"}
+    work.patch("0001-same.patch", {"src/a.txt": numbered(changed=ours)})
+    work.upstream.commit({"src/a.txt": numbered(changed={**ours, 12: "theirs", 20: "more"})})
+    applied = work.apply()
+    assert [outcome.verdict for outcome in applied.outcomes] == [Verdict.UPSTREAMED]
+    assert applied.tree == work.upstream.tree()
+
+
+BLOCK = "begin\none\ntwo\nthree\nend\n"
+CALLED = "begin\none\ntwo\ncall\nthree\nend\n"
+
+
+def test_in_a_text_that_repeats_itself_the_nearer_place_decides(work: Patchwork) -> None:
+    work.pin({"src/blocks.txt": "head\n" + BLOCK + "tail\n" * 9 + BLOCK})
+    work.patch("0001-call.patch", {"src/blocks.txt": "head\n" + CALLED + "tail\n" * 9 + BLOCK})
+    taken = work.upstream.commit({"src/blocks.txt": "new\nhead\n" + CALLED + "tail\n" * 9 + BLOCK})
+    assert work.verdicts(taken) == [Verdict.UPSTREAMED]
+    other = work.upstream.commit({"src/blocks.txt": "new\nhead\n" + BLOCK + "tail\n" * 9 + CALLED})
+    assert work.verdicts(other) == [Verdict.OFFSET]
+
+
+def test_a_patch_that_only_removes_is_not_taken_for_upstreams_where_its_lines_still_stand(
+    work: Patchwork,
+) -> None:
+    text = "a\nb\nc\nd\ne\nf\n"
+    work.pin({"src/twice.txt": text.replace("c\n", "c\nold\n") + text})
+    work.patch("0001-remove.patch", {"src/twice.txt": text + text})
+    work.upstream.commit({"src/twice.txt": "0\n" * 9 + text.replace("c\n", "c\nold\n") + text})
+    assert work.verdicts() == [Verdict.OFFSET]
+
+
+def test_content_that_looks_like_what_git_prints_fools_nobody(work: Patchwork) -> None:
+    lines = (
+        "Checking patch src/b.txt...\nerror: invalid path '../x'\nHunk #1 succeeded at 9 (offset 7 lines).\n"
+    )
+    said = lines * 4
+    work.pin({"src/said.txt": said + "end\n"})
+    work.patch("0001-clean.patch", {"src/b.txt": numbered(changed={9: "ours"}, lines=30)})
+    work.patch("0002-said.patch", {"src/said.txt": said + "the end\n"})
+    work.patch("0003-moved.patch", {"src/a.txt": numbered(changed={20: "ours"})})
+    work.upstream.commit({"src/said.txt": said.upper() + "end\n", "src/a.txt": shifted(2)})
+    verdicts = work.verdicts()
+    assert (verdicts[0], verdicts[2]) == (Verdict.CLEAN, Verdict.OFFSET)
+    assert verdicts[1] in (Verdict.CONFLICT, Verdict.REFUSED)
+
+
+def test_only_what_the_patches_touch_is_fetched(work: Patchwork) -> None:
+    work.patch("0001-a.patch", {"src/a.txt": numbered(changed={20: "ours"})})
+    work.upstream.commit({"src/a.txt": shifted(2, n17="theirs")})
+    work.apply()
+    mirror = work.vendoring.mirror()
+    for path, known in (("src/a.txt", True), ("src/b.txt", False), ("src/data.bin", False)):
+        blob = work.upstream.git("rev-parse", f"HEAD:{path}")
+        assert mirror.attempt("cat-file", "-e", blob).succeeded is known
+
+
+def test_the_same_patches_again_give_the_same_and_store_nothing_new(work: Patchwork) -> None:
+    work.patch("0001-a.patch", {"src/a.txt": numbered(changed={20: "ours"})})
+    work.patch("0002-clash.patch", {"src/b.txt": numbered(changed={9: "ours"}, lines=30)})
+    work.upstream.commit(
+        {"src/a.txt": shifted(2, n17="theirs"), "src/b.txt": numbered(changed={9: "theirs"}, lines=30)}
+    )
+    first = work.apply()
+    stored = work.vendoring.mirror().git("count-objects").text()
+    assert work.apply() == first
+    assert work.vendoring.mirror().git("count-objects").text() == stored
+
+
+def test_patches_that_nobody_can_apply_at_the_pin_either_say_so(work: Patchwork) -> None:
+    text = numbered(changed={20: "older"})
+    work.patch("0001-old.patch", {"src/a.txt": numbered(changed={20: "ours"})})
+    content = (work.vendoring.project.path / "patches/lib/0001-old.patch").read_bytes()
+    work.put("0001-old.patch", content.replace(b"-line 20", b"-never there").replace(b"index ", b"index f"))
+    work.upstream.commit({"src/a.txt": text})
+    outcome = work.outcome()
+    assert (outcome.verdict, outcome.files) == (Verdict.CONFLICT, ("src/a.txt",))
+    assert outcome.reason == "it finds no place, and does not apply to the pin either"
+    (hunk,) = outcome.hunks
+    assert "never there" in hunk.base
+    assert "older" in hunk.ours
+    assert "ours" in hunk.theirs
+
+
+def test_long_hunks_are_cut_and_bytes_that_are_no_text_are_replaced(work: Patchwork) -> None:
+    def text(word: bytes) -> bytes:
+        return b"\n".join(word + b" %d" % number for number in range(200)) + b"\n"
+
+    work.pin({"src/block.txt": text(b"old")})
+    work.patch("0001-block.patch", {"src/block.txt": text(b"ours \xff\xfe")})
+    work.upstream.commit({"src/block.txt": text(b"theirs")})
+    (hunk,) = work.outcome().hunks
+    assert hunk.theirs.startswith("ours \ufffd\ufffd 0\n")
+    assert hunk.ours.splitlines()[-1] == "(160 more lines)"
+
+
+def test_without_patches_the_tree_is_upstreams(work: Patchwork) -> None:
+    applied = work.apply()
+    assert (applied.tree, applied.outcomes) == (work.upstream.tree(), ())

@@ -14,7 +14,11 @@ from tests.mitigations.vendoring import PATCHES, numbered
 
 EDIT = {"src/a.txt": numbered(changed={10: "ours"})}
 ADDED = "diff --git a/{0} b/{0}\nnew file mode 100644\n--- /dev/null\n+++ b/{0}\n@@ -0,0 +1 @@\n+x\n"
-BINARY_WITHOUT_DATA = b"diff --git a/tools/run.sh b/tools/run.sh\nBinary files a/x and b/x differ\n"
+BINARY_WITHOUT_DATA = b"""\
+diff --git a/tools/run.sh b/tools/run.sh
+index 1234567..2345678 100755
+Binary files a/tools/run.sh and b/tools/run.sh differ
+"""
 PLAIN_EDIT = "--- a/{0}\n+++ b/{0}\n@@ -1 +1 @@\n-x\n+y\n"
 
 

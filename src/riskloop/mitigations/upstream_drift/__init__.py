@@ -16,12 +16,7 @@ METRICS = (
     Metric("commits_behind", "commits", worse=HIGHER, says="upstream commits that are not in the pin"),
     Metric("days_behind", "days", worse=HIGHER, says="age of the oldest of them"),
     Metric("commits_ahead", "commits", worse=HIGHER, says="commits of the pin that upstream does not have"),
-    Metric(
-        "diverged",
-        "yes (1) or no (0)",
-        worse=HIGHER,
-        says="whether the pin is no commit of the upstream branch",
-    ),
+    Metric("diverged", "pins", worse=HIGHER, says="1 if the branch does not lead to the pin, else 0"),
     Metric(
         "local_changes",
         "files",

@@ -15,7 +15,7 @@ from riskloop.mitigations.upstream_drift.hacks import find_hacks
 from riskloop.mitigations.upstream_drift.patching import Verdict, apply_series
 from riskloop.mitigations.upstream_drift.series import Series, read_series
 from riskloop.mitigations.upstream_drift.settings import Settings
-from riskloop.mitigations.upstream_drift.standing import stand
+from riskloop.mitigations.upstream_drift.standing import Standing, stand
 from riskloop.mitigations.upstream_drift.upstreams import open_upstream
 from riskloop.mitigations.upstream_drift.vendored import Vendored, read_vendored
 from riskloop.proposals import Proposal
@@ -135,8 +135,7 @@ def _proposal(findings: Findings, upstream: Upstream, site: Site) -> Proposal | 
     if bump is not None and not bump.commit:
         return Proposal(branch=branch, repository=repository, reason=bump.problem, stands=True)
     if bump is None:
-        words = f"{vendored.path} stands at {standing.pin[:12]}, and nothing newer is to be brought"
-        return Proposal(branch=branch, repository=repository, reason=words)
+        return Proposal(branch=branch, repository=repository, reason=_nothing_to_bring(vendored, standing))
     title, body = pull_request(findings, upstream, site)
     ready, reasons = is_ready(findings)
     return Proposal(
@@ -150,3 +149,11 @@ def _proposal(findings: Findings, upstream: Upstream, site: Site) -> Proposal | 
         ready=ready,
         reason="; ".join(reasons),
     )
+
+
+def _nothing_to_bring(vendored: Vendored, standing: Standing) -> str:
+    if found := standing.acknowledged:
+        return f"{found.who} acknowledged upstream up to {standing.baseline[:12]}: {found.why}"
+    if standing.behind:
+        return f"what {vendored.path} lacks is younger than the cooldown"
+    return f"{vendored.path} stands at {standing.pin[:12]}, and lacks nothing of {standing.branch}"

@@ -54,13 +54,13 @@ class Workbench:
 
     Args:
         room: the scratch folder.
-        paths: the files that patches may touch; of a tree only these stand in the index.
+        paths: the files that may be touched: of a tree only these stand in the index. All if not given.
         beside: other repositories whose objects may be read.
     """
 
     upstream: Upstream
     room: Path
-    paths: tuple[str, ...] = ()
+    paths: tuple[str, ...] | None = None
     beside: tuple[Path, ...] = ()
     _top: str = ""
     _laid: dict[str, Entry] = field(default_factory=dict)
@@ -72,12 +72,15 @@ class Workbench:
         return self.room / "index"
 
     def lay(self, tree: str) -> None:
-        """Begin with a tree, and have the content of the files that may be touched.
+        """Begin with a tree; where it is said which files may be touched, their content is fetched.
 
         Raises:
             Unmeasurable: content that is needed cannot be fetched.
         """
         self.room.mkdir(parents=True, exist_ok=True)
+        if self.paths is None:
+            self.git("read-tree", tree)
+            return
         above = dict.fromkeys(folder for path in self.paths for folder in parents(path))
         found = self._listed(tree, (*above, *self.paths))
         self._top = tree
@@ -109,6 +112,9 @@ class Workbench:
 
     def tree(self) -> str:
         """Store the tree that was laid, with what the index has become, and give its name."""
+        if self.paths is None:
+            # The mirror lacks the content of most files; what is not touched need not be here.
+            return self.git("write-tree", "--missing-ok").text().strip()
         present = {}
         for line in self.git("ls-files", "--stage", "-z").text().split("\0")[:-1]:
             what, _, path = line.partition("\t")
@@ -152,11 +158,11 @@ class Workbench:
 
     def keep(self) -> None:
         """Remember the index as it is."""
-        shutil.copyfile(self._index, self._kept)
+        _copy(self._index, self._kept)
 
     def restore(self) -> None:
         """Go back to the index that was remembered last."""
-        shutil.copyfile(self._kept, self._index)
+        _copy(self._kept, self._index)
 
     @property
     def _kept(self) -> Path:
@@ -238,6 +244,13 @@ class Workbench:
         if not path.exists():
             path.write_bytes(content)
         return str(path)
+
+
+def _copy(file: Path, to: Path) -> None:
+    """Copy an index; git makes no file for an empty one."""
+    to.unlink(missing_ok=True)
+    if file.exists():
+        shutil.copyfile(file, to)
 
 
 def _encoded(text: str) -> bytes:
