@@ -250,6 +250,7 @@ def test_binary_files_that_both_sides_changed_conflict_without_hunks(work: Patch
     work.upstream.commit({"src/data.bin": BINARY + b"more"})
     outcome = work.outcome()
     assert (outcome.verdict, outcome.files, outcome.hunks) == (Verdict.CONFLICT, ("src/data.bin",), ())
+    assert outcome.reason == "upstream changed the same file"
 
 
 def test_a_file_that_is_renamed_and_merged_is_followed_by_the_next_patch(work: Patchwork) -> None:
@@ -287,10 +288,11 @@ def test_in_a_text_that_repeats_itself_the_nearer_place_decides(work: Patchwork)
 def test_a_patch_that_only_removes_is_not_taken_for_upstreams_where_its_lines_still_stand(
     work: Patchwork,
 ) -> None:
-    text = "a\nb\nc\nd\ne\nf\n"
-    work.pin({"src/twice.txt": text.replace("c\n", "c\nold\n") + text})
-    work.patch("0001-remove.patch", {"src/twice.txt": text + text})
-    work.upstream.commit({"src/twice.txt": "0\n" * 9 + text.replace("c\n", "c\nold\n") + text})
+    block = "a\nb\nc\nd\ne\nf\n"
+    longer = block.replace("c\n", "c\nold\n")
+    work.pin({"src/twice.txt": block + longer})
+    work.patch("0001-remove.patch", {"src/twice.txt": block + block})
+    work.upstream.commit({"src/twice.txt": "0\n" * 9 + block + longer})
     assert work.verdicts() == [Verdict.OFFSET]
 
 
@@ -361,3 +363,18 @@ def test_long_hunks_are_cut_and_bytes_that_are_no_text_are_replaced(work: Patchw
 def test_without_patches_the_tree_is_upstreams(work: Patchwork) -> None:
     applied = work.apply()
     assert (applied.tree, applied.outcomes) == (work.upstream.tree(), ())
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [("src/tool", "src/tool/x"), ("src/tool/x", "src/tool")], ids=["file", "folder"]
+)
+def test_a_file_where_upstream_has_a_folder_conflicts_and_removes_nothing(
+    work: Patchwork, ours: str, theirs: str
+) -> None:
+    work.patch("0001-new.patch", {ours: "ours\n"})
+    work.upstream.commit({theirs: "theirs\n"})
+    applied = work.apply()
+    (outcome,) = applied.outcomes
+    assert (outcome.verdict, applied.tree) == (Verdict.CONFLICT, work.upstream.tree())
+    assert outcome.files == (min(ours, theirs),)
+    assert outcome.reason == "upstream has a folder where it wants a file, or the other way round"

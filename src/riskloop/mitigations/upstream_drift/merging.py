@@ -1,15 +1,15 @@
 """Merges what a patch did on the pin into what upstream has become, as `git am -3` does."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from riskloop.commands import Finished
 from riskloop.errors import Unmeasurable
 from riskloop.mitigations.upstream_drift.diffs import Diff
-from riskloop.mitigations.upstream_drift.grafting import object_name
+from riskloop.mitigations.upstream_drift.grafting import Entry, graft, object_name
 from riskloop.mitigations.upstream_drift.verdicts import Hunk
-from riskloop.mitigations.upstream_drift.workbench import Workbench
+from riskloop.mitigations.upstream_drift.workbench import SUBMODULE, Workbench
 
 _LINES, _HUNKS = 40, 5
 _RENAMES = 500
@@ -20,7 +20,7 @@ _MERGE = (
     *("-c", "merge.renames=true", "-c", "merge.renormalize=false"),
 )
 _NOBODY = b"author riskloop <> 0 +0000\ncommitter riskloop <> 0 +0000\n\n"
-_OURS, _THEIRS = "2", "3"
+_BASE, _OURS, _THEIRS = "1", "2", "3"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,8 @@ class Merged:
 
     Args:
         tree: the result; with marks where it conflicts.
-        clashing: the files that conflict.
+        clashing: the files that conflict; one that has no room in the tree, as a folder stands where it was
+            to be or the other way round, with `~` and a commit behind its name.
         gone: those of them that upstream does not have any more.
         hunks: where they conflict.
     """
@@ -52,17 +53,41 @@ def merge(bench: Workbench, *, base: str, ours: str, theirs: str, paths: Sequenc
     Raises:
         Unmeasurable: content that is needed cannot be fetched, or git fails.
     """
-    bench.upstream.bring_files(ours, paths)
-    _bring_renamed(bench, base, ours, paths)
-    start = _commit(base)
-    sides = (_commit(ours, start), _commit(theirs, start))
-    bench.store("commit", (start, *sides))
-    command = ("merge-tree", "--write-tree", "-z", "--no-messages", *map(_name, sides))
-    said = bench.attempt(*_MERGE, *command)
+    # Only these files are merged, as `git am -3` does it: git 2.39 looks for renames among all others even
+    # if told not to, and the mirror does not have their content.
+    sides = [bench.entries(tree, paths)[1] for tree in (base, ours, theirs)]
+    if any(path in sides[0] and path not in sides[1] for path in paths):
+        sides[1] |= _added(bench, base, ours)
+    bench.upstream.bring_blobs(
+        entry.name for side in sides for entry in side.values() if entry.mode != SUBMODULE
+    )
+    pruned = [graft("", {}, side) for side in sides]
+    bench.store("tree", tuple(dict.fromkeys(tree for _, made in pruned for tree in made)))
+    start = _commit(pruned[0][0])
+    commits = (_commit(pruned[1][0], start), _commit(pruned[2][0], start))
+    bench.store("commit", (start, *commits))
+    said = bench.attempt(*_MERGE, "merge-tree", "--write-tree", "-z", "--no-messages", *map(_name, commits))
     if said.exit_code not in (0, 1):
-        # More files were added than were fetched: without them, a target that is gone is simply gone.
-        said = bench.attempt(*_MERGE, "-c", "merge.renames=false", *command)
-    return _read(bench, said)
+        raise Unmeasurable(f"a patch cannot be merged: {said.account(lines=3)}")
+    merged = _read(bench, said)
+    return replace(merged, tree=_put_back(bench, ours, pruned[1][0], merged.tree))
+
+
+def _put_back(bench: Workbench, ours: str, before: str, after: str) -> str:
+    """Make of upstream's side, as a whole, what the merge made of the part of it that was merged."""
+    listed = bench.git("diff-tree", "-r", "-z", "--no-renames", before, after).text().split("\0")
+    changes: dict[str, Entry | None] = {}
+    for what, path in zip(listed[::2], listed[1::2], strict=False):
+        _, mode, _, name, _ = what.split(" ")
+        changes[path] = Entry(mode.encode(), name) if name.strip("0") else None
+    if not changes:
+        return ours
+    aside = Workbench(
+        upstream=bench.upstream, room=bench.room / "merged", paths=tuple(changes), beside=bench.beside
+    )
+    aside.lay(ours)
+    aside.put(changes)
+    return aside.tree()
 
 
 def _commit(tree: str, *parents: bytes) -> bytes:
@@ -74,22 +99,19 @@ def _name(commit: bytes) -> str:
     return object_name("commit", commit)
 
 
-def _bring_renamed(bench: Workbench, base: str, ours: str, paths: Sequence[str]) -> None:
-    """Have the files that may be a target under its new name, those of the same name or ending first."""
+def _added(bench: Workbench, base: str, ours: str) -> dict[str, Entry]:
+    """List the files that may be a target under its new name, those of the same name or ending first."""
     listed = bench.git("diff-tree", "-r", "-z", "--no-renames", base, ours).text().split("\0")
-    gone, added = set[str](), list[tuple[str, str]]()
+    gone, added = list[PurePosixPath](), list[tuple[str, Entry]]()
     for what, path in zip(listed[::2], listed[1::2], strict=False):
-        _, mode, _, blob, did = what.split(" ")
-        if did == "A" and mode != "160000":
-            added.append((path, blob))
-        elif did == "D" and path in paths:
-            gone.add(path)
-    if not gone:
-        return
-    names = {PurePosixPath(path).name for path in gone}
-    endings = {PurePosixPath(path).suffix for path in gone}
+        _, mode, _, name, did = what.split(" ")
+        if did == "A":
+            added.append((path, Entry(mode.encode(), name)))
+        elif did == "D":
+            gone.append(PurePosixPath(path))
+    names, endings = {path.name for path in gone}, {path.suffix for path in gone}
     added.sort(key=lambda file: _likeness(PurePosixPath(file[0]), names, endings))
-    bench.upstream.bring_blobs(blob for _, blob in added[:_RENAMES])
+    return dict(added[:_RENAMES])
 
 
 def _likeness(path: PurePosixPath, names: set[str], endings: set[str]) -> int:
@@ -97,14 +119,12 @@ def _likeness(path: PurePosixPath, names: set[str], endings: set[str]) -> int:
 
 
 def _read(bench: Workbench, said: Finished) -> Merged:
-    if said.exit_code not in (0, 1):
-        raise Unmeasurable(f"a patch cannot be merged: {said.account(lines=3)}")
     tree, *entries = said.text().rstrip("\0").split("\0")
     stages: dict[str, set[str]] = {}
     for entry in entries:
         what, _, path = entry.partition("\t")
         stages.setdefault(path, set()).add(what.rpartition(" ")[2])
-    gone = tuple(path for path, found in stages.items() if _OURS not in found)
+    gone = tuple(path for path, found in stages.items() if _BASE in found and _OURS not in found)
     both = [path for path, found in stages.items() if {_OURS, _THEIRS} <= found]
     return Merged(
         tree=tree, clashing=tuple(stages), gone=gone, hunks=tuple(_hunks(bench, tree, both))[:_HUNKS]

@@ -16,6 +16,7 @@ from riskloop.mitigations.upstream_drift.workbench import Workbench
 __all__ = ["Applied", "Hunk", "Outcome", "Verdict", "apply_series"]
 
 _FAILED = re.compile(r"^error: patch failed: (.*):(\d+)$", re.MULTILINE)
+_ASIDE = re.compile(r"~[0-9a-f]{40}(_\d+)?$")
 # What git says of a patch that must not be tried, and how we say it.
 _REFUSALS = (
     (r"^error: invalid path '(.*)'$", "it names '{}', which is not inside the vendored tree"),
@@ -128,8 +129,8 @@ class _Trial:
             self.steps.append(step)
             self.touched.update(patch.paths)
         for other in self.series.patches:
-            if not set(other.paths).isdisjoint(patch.paths):
-                self.taken.pop(other.name, None)
+            if other.name in self.taken and not set(other.paths).isdisjoint(patch.paths):
+                del self.taken[other.name]
 
     def _apply_run(self, waiting: Sequence[Patch]) -> None:
         """Apply patches with one command, up to one that needs a closer look, and take that look."""
@@ -160,7 +161,8 @@ class _Trial:
         for patch, shift in zip(run[:good], attempt.shifts, strict=False):
             self._step(patch, patch.diffs[0], shift)
         if good < len(run):
-            self._judge(run[good], attempt.words if failing and len(run[good].diffs) == 1 else "")
+            known = failing and attempt.told and len(run[good].diffs) == 1
+            self._judge(run[good], attempt.words if known else "")
 
     def _judge(self, patch: Patch, words: str) -> None:
         """Give one patch its verdict, and leave the bench with it if it applies.
@@ -302,11 +304,18 @@ class _Trial:
 
 def _clashing(patch: Patch, merged: Merged) -> Outcome:
     gone = set(merged.clashing) == set(merged.gone)
+    files = tuple(dict.fromkeys(_ASIDE.sub("", path) for path in merged.clashing))
+    if gone:
+        reason = _lacking(files)
+    elif files != merged.clashing:
+        reason = "upstream has a folder where it wants a file, or the other way round"
+    else:
+        reason = "upstream changed the same lines" if merged.hunks else "upstream changed the same file"
     return Outcome(
         patch=patch,
         verdict=Verdict.TARGET_GONE if gone else Verdict.CONFLICT,
-        reason=_lacking(merged.gone) if gone else "upstream changed the same lines",
-        files=merged.clashing,
+        reason=reason,
+        files=files,
         hunks=merged.hunks,
     )
 

@@ -3,7 +3,7 @@
 import hashlib
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -17,7 +17,8 @@ from riskloop.mitigations.upstream_drift.verdicts import Outcome, Step
 
 # https://git-scm.com/docs/git-config#Documentation/git-config.txt-coreprotectNTFS
 _AT_ONCE = 500
-_SUBMODULE = b"160000"
+_NOTHING = f"0 {'0' * 40}"
+SUBMODULE = b"160000"
 _STRICT = ("-c", "core.protectHFS=true", "-c", "core.protectNTFS=true")
 _CHECKING = re.compile(r"^Checking patch .*\.\.\.$")
 _SHIFTED = re.compile(r"^Hunk #\d+ succeeded at \d+ \(offset (-?\d+) lines?\)\.$")
@@ -36,11 +37,13 @@ class Attempt:
         shifts: how many lines away each was found at most, of those that apply; None where something other
             than its place was not as the patch expects.
         words: what git said.
+        told: whether that leaves no doubt about which patch is the first that does not apply.
     """
 
     done: bool
     shifts: tuple[int | None, ...]
     words: str
+    told: bool = False
 
     @property
     def exact(self) -> int:
@@ -81,25 +84,45 @@ class Workbench:
         if self.paths is None:
             self.git("read-tree", tree)
             return
-        above = dict.fromkeys(folder for path in self.paths for folder in parents(path))
-        found = self._listed(tree, (*above, *self.paths))
         self._top = tree
-        self._folders = {path: entry.name for path, entry in found.items() if entry.mode == TREE}
-        # A patch may want a file where there is a folder.
-        odd = [path for path in self.paths if path in self._folders and path not in above]
-        files = found | (self._listed(tree, odd, "-r") if odd else {})
-        self._laid = {path: entry for path, entry in files.items() if entry.mode != TREE}
-        self._read_folders([entry.name for entry in self._laid.values() if entry.mode != _SUBMODULE])
+        self._folders, self._laid = self.entries(tree, self.paths)
+        self._read_folders([entry.name for entry in self._laid.values() if entry.mode != SUBMODULE])
         self._index.unlink(missing_ok=True)
-        lines = (f"{entry.mode.decode()} {entry.name}\t{path}\0" for path, entry in self._laid.items())
-        self.git("update-index", "-z", "--index-info", stdin=_encoded("".join(lines)))
+        self.put(self._laid)
+
+    def put(self, entries: Mapping[str, Entry | None]) -> None:
+        """Set files of the index; None takes one away."""
+        # What is gone goes first: a folder may stand where a file was.
+        ordered = sorted(entries.items(), key=lambda item: item[1] is not None)
+        lines = (
+            f"{entry.mode.decode()} {entry.name}\t{path}\0" if entry is not None else f"{_NOTHING}\t{path}\0"
+            for path, entry in ordered
+        )
+        given = "".join(lines).encode("utf-8", "surrogateescape")
+        self.git("update-index", "-z", "--index-info", stdin=given)
+
+    def entries(self, tree: str, paths: Sequence[str]) -> tuple[dict[str, str], dict[str, Entry]]:
+        """List what stands in a tree at some paths, or in their way.
+
+        Returns:
+            The folders they are in, with their trees; and the files, which include what stands where a path
+            needs a folder, and what is inside a folder that stands where a path needs a file.
+        """
+        found = self._listed(tree, paths)
+        above = dict.fromkeys(folder for path in paths for folder in parents(path))
+        between = [path for path in above if path not in found]
+        found |= self._listed(tree, between) if between else {}
+        folders = {path: entry.name for path, entry in found.items() if entry.mode == TREE}
+        inside = [path for path in paths if path in folders and path not in above]
+        found |= self._listed(tree, inside, "-r") if inside else {}
+        return folders, {path: entry for path, entry in found.items() if entry.mode != TREE}
 
     def _listed(self, tree: str, paths: Sequence[str], *how: str) -> dict[str, Entry]:
-        """List what stands under some paths of a tree, folders not opened."""
+        """List what stands under some paths of a tree, with the folders they are in."""
         found = {}
         for start in range(0, len(paths), _AT_ONCE):
             names = paths[start : start + _AT_ONCE]
-            listed = self.upstream.git("ls-tree", "-t", "-z", "--full-tree", *how, tree, "--", *names)
+            listed = self.git("ls-tree", "-t", "-z", "--full-tree", *how, tree, "--", *names)
             for line in listed.text().split("\0")[:-1]:
                 what, _, path = line.partition("\t")
                 mode, _, name = what.split(" ")
@@ -132,7 +155,7 @@ class Workbench:
         """Read the folders that may change, as git stores them, and fetch the content that is not here."""
         folders = list(dict.fromkeys((self._top, *self._folders.values())))
         asked = [*(f"contents {name}\n" for name in folders), *(f"info {name}\n" for name in blobs)]
-        said = self.upstream.git("cat-file", "--batch-command", "--buffer", stdin="".join(asked).encode())
+        said = self.git("cat-file", "--batch-command", "--buffer", stdin="".join(asked).encode())
         content, at = said.stdout, 0
         self._stored = {}
         for name in folders:
@@ -189,7 +212,10 @@ class Workbench:
         words = said.stderr.decode("utf-8", "surrogateescape")
         if not said.succeeded and said.exit_code not in (1, 128):
             raise Unmeasurable(f"patches cannot be tried: {said.account(lines=3)}")
-        return Attempt(done=said.succeeded, shifts=_shifts(words, diffs, done=said.succeeded), words=words)
+        shifts = _shifts(words, diffs, done=said.succeeded)
+        looked_at = diffs[: len(shifts) + (not _UNREADABLE.search(words))]
+        told = len(_by_file(words)) == sum(len(diff.changes) for diff in looked_at)
+        return Attempt(done=said.succeeded, shifts=shifts, words=words, told=told)
 
     def taken(self, diffs: Sequence[Diff], level: int) -> list[int | None] | None:
         """Say of each patch whether it could be taken away from the index as it is: it is in it already.
@@ -251,10 +277,6 @@ def _copy(file: Path, to: Path) -> None:
     to.unlink(missing_ok=True)
     if file.exists():
         shutil.copyfile(file, to)
-
-
-def _encoded(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
 
 
 def _by_file(words: str) -> list[int | None]:
