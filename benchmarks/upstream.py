@@ -22,8 +22,8 @@ from vendored_history import BEHIND, LAST, PATCHES, PIN, SERIES, VENDORED, Histo
 from riskloop.files import scratch
 from riskloop.git import Upstream
 from riskloop.mitigations.upstream_drift import Settings, measure
-from riskloop.mitigations.upstream_drift.patching import apply_series
-from riskloop.mitigations.upstream_drift.series import read_series
+from riskloop.mitigations.upstream_drift.patches.patching import apply_series
+from riskloop.mitigations.upstream_drift.patches.series import read_series
 from riskloop.mitigations.upstream_drift.standing import count
 from riskloop.risks import Site
 

@@ -5,13 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 from riskloop.git import Upstream
-from riskloop.mitigations.upstream_drift.bumping import Bump
-from riskloop.mitigations.upstream_drift.findings import Findings
-from riskloop.mitigations.upstream_drift.hacks import Hacks
-from riskloop.mitigations.upstream_drift.series import Patch, Series
+from riskloop.mitigations.upstream_drift.bump.bumping import Bump
+from riskloop.mitigations.upstream_drift.patches.series import Patch, Series
+from riskloop.mitigations.upstream_drift.patches.verdicts import Applied, Outcome, Verdict
+from riskloop.mitigations.upstream_drift.project.hacks import Hacks
+from riskloop.mitigations.upstream_drift.project.vendored import read_vendored
 from riskloop.mitigations.upstream_drift.standing import stand
-from riskloop.mitigations.upstream_drift.vendored import read_vendored
-from riskloop.mitigations.upstream_drift.verdicts import Applied, Outcome, Verdict
+from riskloop.mitigations.upstream_drift.telling.findings import Findings
 from tests.mitigations.vendoring import MITIGATION, Vendoring
 
 

@@ -5,9 +5,9 @@ import quopri
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from riskloop.mitigations.upstream_drift.patching import Applied, Outcome, Verdict, apply_series
-from riskloop.mitigations.upstream_drift.refreshing import refresh
-from riskloop.mitigations.upstream_drift.series import Series, read_series
+from riskloop.mitigations.upstream_drift.patches.patching import Applied, Outcome, Verdict, apply_series
+from riskloop.mitigations.upstream_drift.patches.refreshing import refresh
+from riskloop.mitigations.upstream_drift.patches.series import Series, read_series
 from tests.mitigations.vendoring import FOLDER, PATCHES, Content, Repository, Vendoring
 
 MAIL = ("format-patch", "-1", "--stdout", "--binary", "-M")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from riskloop.mitigations.upstream_drift.blaming import MOST, blame
-from riskloop.mitigations.upstream_drift.gating import Check
-from riskloop.mitigations.upstream_drift.verdicts import Outcome, Verdict
+from riskloop.mitigations.upstream_drift.bump.gating import Check
+from riskloop.mitigations.upstream_drift.patches.verdicts import Outcome, Verdict
+from riskloop.mitigations.upstream_drift.telling.blaming import MOST, blame
 from tests.hostile import hostile
 from tests.mitigations.found import find, outcome
 from tests.mitigations.vendoring import Vendoring

@@ -9,11 +9,11 @@ import pytest
 from riskloop.errors import Unmeasurable
 from riskloop.files import scratch
 from riskloop.git import COMMITTER, Mirror
-from riskloop.mitigations.upstream_drift.bumping import Bump, branch_of, make_bump
-from riskloop.mitigations.upstream_drift.hacks import find_hacks
-from riskloop.mitigations.upstream_drift.patching import apply_series
-from riskloop.mitigations.upstream_drift.series import read_series
-from riskloop.mitigations.upstream_drift.vendored import read_vendored
+from riskloop.mitigations.upstream_drift.bump.bumping import Bump, branch_of, make_bump
+from riskloop.mitigations.upstream_drift.patches.patching import apply_series
+from riskloop.mitigations.upstream_drift.patches.series import read_series
+from riskloop.mitigations.upstream_drift.project.hacks import find_hacks
+from riskloop.mitigations.upstream_drift.project.vendored import read_vendored
 from tests.mitigations.vendoring import FOLDER, MITIGATION, PATCHES, PIN_FILE, Content, Vendoring, numbered
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from riskloop.mitigations.upstream_drift.changelog import add_entry
+from riskloop.mitigations.upstream_drift.bump.changelog import add_entry
 
 OLD, NEW, NEXT = "a" * 40, "b" * 40, "c" * 40
 ENTRY = f"- Bump vendor/lib from {'a' * 12} to {'b' * 12} (3 upstream commits)."

@@ -11,12 +11,12 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from riskloop.mitigations.upstream_drift import FORMS
-from riskloop.mitigations.upstream_drift.bumping import Bump
-from riskloop.mitigations.upstream_drift.documenting import document, pull_request
-from riskloop.mitigations.upstream_drift.findings import Findings, is_ready
-from riskloop.mitigations.upstream_drift.gating import Check
-from riskloop.mitigations.upstream_drift.hacks import Hack, Hacks
-from riskloop.mitigations.upstream_drift.verdicts import Applied, Hunk, Outcome, Verdict
+from riskloop.mitigations.upstream_drift.bump.bumping import Bump
+from riskloop.mitigations.upstream_drift.bump.gating import Check
+from riskloop.mitigations.upstream_drift.patches.verdicts import Applied, Hunk, Outcome, Verdict
+from riskloop.mitigations.upstream_drift.project.hacks import Hack, Hacks
+from riskloop.mitigations.upstream_drift.telling.documenting import document, pull_request
+from riskloop.mitigations.upstream_drift.telling.findings import Findings, is_ready
 from tests.hostile import hostile
 from tests.mitigations.found import bump, find, outcome
 from tests.mitigations.vendoring import MITIGATION, Vendoring

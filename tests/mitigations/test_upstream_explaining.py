@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from riskloop.measurements import Evidence
-from riskloop.mitigations.upstream_drift.bumping import Bump
-from riskloop.mitigations.upstream_drift.explaining import explain, fingerprint, summarise
-from riskloop.mitigations.upstream_drift.findings import Findings
-from riskloop.mitigations.upstream_drift.gating import Check
-from riskloop.mitigations.upstream_drift.hacks import Hack, Hacks, find_hacks
-from riskloop.mitigations.upstream_drift.patching import apply_series
-from riskloop.mitigations.upstream_drift.series import read_series
-from riskloop.mitigations.upstream_drift.verdicts import Applied, Hunk, Outcome, Verdict
+from riskloop.mitigations.upstream_drift.bump.bumping import Bump
+from riskloop.mitigations.upstream_drift.bump.gating import Check
+from riskloop.mitigations.upstream_drift.patches.patching import apply_series
+from riskloop.mitigations.upstream_drift.patches.series import read_series
+from riskloop.mitigations.upstream_drift.patches.verdicts import Applied, Hunk, Outcome, Verdict
+from riskloop.mitigations.upstream_drift.project.hacks import Hack, Hacks, find_hacks
+from riskloop.mitigations.upstream_drift.telling.explaining import explain, fingerprint, summarise
+from riskloop.mitigations.upstream_drift.telling.findings import Findings
 from riskloop.risks import Decision
 from riskloop.store.text import storable
 from tests.hostile import hostile

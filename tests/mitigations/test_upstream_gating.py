@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from riskloop.mitigations.upstream_drift.bumping import Bump, make_bump
-from riskloop.mitigations.upstream_drift.gating import Check, run_gate
-from riskloop.mitigations.upstream_drift.hacks import find_hacks
-from riskloop.mitigations.upstream_drift.series import Series
-from riskloop.mitigations.upstream_drift.vendored import read_vendored
-from riskloop.mitigations.upstream_drift.verdicts import Applied
+from riskloop.mitigations.upstream_drift.bump.bumping import Bump, make_bump
+from riskloop.mitigations.upstream_drift.bump.gating import Check, run_gate
+from riskloop.mitigations.upstream_drift.patches.series import Series
+from riskloop.mitigations.upstream_drift.patches.verdicts import Applied
+from riskloop.mitigations.upstream_drift.project.hacks import find_hacks
+from riskloop.mitigations.upstream_drift.project.vendored import read_vendored
 from tests.mitigations.vendoring import FOLDER, PIN_FILE, Vendoring
 
 

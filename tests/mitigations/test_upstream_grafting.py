@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from riskloop.git import Upstream
-from riskloop.mitigations.upstream_drift.workbench import Workbench
+from riskloop.mitigations.upstream_drift.patches.workbench import Workbench
 from tests.mitigations.vendoring import Vendoring
 
 NAMES = ("a", "a.b", "a-b", "a0", "b", "ü", "z z")

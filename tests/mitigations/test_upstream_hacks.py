@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from riskloop.git import Upstream
-from riskloop.mitigations.upstream_drift.hacks import Hacks, find_hacks
-from riskloop.mitigations.upstream_drift.showing import LINES
-from riskloop.mitigations.upstream_drift.vendored import read_vendored
+from riskloop.mitigations.upstream_drift.project.hacks import Hacks, find_hacks
+from riskloop.mitigations.upstream_drift.project.showing import LINES
+from riskloop.mitigations.upstream_drift.project.vendored import read_vendored
 from tests.mitigations.vendoring import FOLDER, PATCHES, Vendoring, numbered
 
 

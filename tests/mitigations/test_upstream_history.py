@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from riskloop.git import Upstream
-from riskloop.mitigations.upstream_drift.history import (
+from riskloop.mitigations.upstream_drift.telling.history import (
     AT_THE_TOP,
     LONGEST,
     Log,

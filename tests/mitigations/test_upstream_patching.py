@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from riskloop.mitigations.upstream_drift.patching import Verdict
+from riskloop.mitigations.upstream_drift.patches.patching import Verdict
 from tests.mitigations.patchwork import MAIL, PLAIN, Patchwork
 from tests.mitigations.vendoring import numbered
 
@@ -378,3 +378,12 @@ def test_a_file_where_upstream_has_a_folder_conflicts_and_removes_nothing(
     assert (outcome.verdict, applied.tree) == (Verdict.CONFLICT, work.upstream.tree())
     assert outcome.files == (min(ours, theirs),)
     assert outcome.reason == "upstream has a folder where it wants a file, or the other way round"
+
+
+def test_a_merge_needs_no_content_but_of_what_the_patch_touches(work: Patchwork) -> None:
+    library = {f"lib/part-{number}.txt": f"{number}\n" * 50 for number in range(6)}
+    work.pin(library)
+    work.patch("0001-add.patch", {"lib/new.txt": "ours\n", "src/a.txt": numbered(changed={20: "ours"})})
+    work.upstream.commit({**dict.fromkeys(library), "src/a.txt": numbered(changed={20: "theirs"})})
+    outcome = work.outcome()
+    assert (outcome.verdict, outcome.files) == (Verdict.CONFLICT, ("src/a.txt",))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from riskloop.mitigations.upstream_drift.patching import Verdict
+from riskloop.mitigations.upstream_drift.patches.patching import Verdict
 from tests.mitigations.patchwork import FRONTS, MAIL, PLAIN, Patchwork, encoded
 from tests.mitigations.vendoring import numbered
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from riskloop.errors import Unmeasurable
-from riskloop.mitigations.upstream_drift.diffs import Unreadable, leaves_the_tree, read_diff
-from riskloop.mitigations.upstream_drift.patching import Verdict
-from riskloop.mitigations.upstream_drift.series import LARGEST
+from riskloop.mitigations.upstream_drift.patches.diffs import Unreadable, leaves_the_tree, read_diff
+from riskloop.mitigations.upstream_drift.patches.patching import Verdict
+from riskloop.mitigations.upstream_drift.patches.series import LARGEST
 from tests.mitigations.patchwork import FRONTS, MAIL, Patchwork, encoded
 from tests.mitigations.vendoring import PATCHES, numbered
 

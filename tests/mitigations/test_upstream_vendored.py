@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from riskloop.errors import Unmeasurable
-from riskloop.mitigations.upstream_drift.vendored import Vendored, read_vendored
+from riskloop.mitigations.upstream_drift.project.vendored import Vendored, read_vendored
 from tests.mitigations.vendoring import FOLDER, PATCHES, PIN_FILE, Vendoring
 
 

@@ -6,18 +6,18 @@ from riskloop.errors import Unmeasurable
 from riskloop.files import scratch
 from riskloop.git import Followed, Upstream
 from riskloop.measurements import Measurement, Observation
-from riskloop.mitigations.upstream_drift.bumping import branch_of, make_bump
-from riskloop.mitigations.upstream_drift.documenting import pull_request
-from riskloop.mitigations.upstream_drift.explaining import explain
-from riskloop.mitigations.upstream_drift.findings import Findings, is_ready
-from riskloop.mitigations.upstream_drift.gating import run_gate
-from riskloop.mitigations.upstream_drift.hacks import find_hacks
-from riskloop.mitigations.upstream_drift.patching import Verdict, apply_series
-from riskloop.mitigations.upstream_drift.series import Series, read_series
+from riskloop.mitigations.upstream_drift.bump.bumping import branch_of, make_bump
+from riskloop.mitigations.upstream_drift.bump.gating import run_gate
+from riskloop.mitigations.upstream_drift.patches.patching import Verdict, apply_series
+from riskloop.mitigations.upstream_drift.patches.series import Series, read_series
+from riskloop.mitigations.upstream_drift.project.hacks import find_hacks
+from riskloop.mitigations.upstream_drift.project.vendored import Vendored, read_vendored
 from riskloop.mitigations.upstream_drift.settings import Settings
 from riskloop.mitigations.upstream_drift.standing import Standing, stand
+from riskloop.mitigations.upstream_drift.telling.documenting import pull_request
+from riskloop.mitigations.upstream_drift.telling.explaining import explain
+from riskloop.mitigations.upstream_drift.telling.findings import Findings, is_ready
 from riskloop.mitigations.upstream_drift.upstreams import open_upstream
-from riskloop.mitigations.upstream_drift.vendored import Vendored, read_vendored
 from riskloop.proposals import Proposal
 from riskloop.risks import Site
 

@@ -89,6 +89,15 @@ def count(upstream: Upstream, pin: str, head: str) -> tuple[int, int]:
     return int(ahead), int(behind)
 
 
+def count_commits(upstream: Upstream, settings: Settings, *, since: str, until: str) -> int:
+    """Count the commits that lead to `until` and not to `since`, of what is watched.
+
+    Raises:
+        Unmeasurable: the mirror cannot be read.
+    """
+    return int(upstream.git("rev-list", "--count", until, f"^{since}", "--", *settings.watched).text())
+
+
 def is_ancestor(upstream: Upstream, older: str, newer: str) -> bool:
     """Say whether one commit leads to another, or is the same; both must be in the mirror."""
     return not upstream.git("rev-list", "--max-count=1", older, f"^{newer}").stdout

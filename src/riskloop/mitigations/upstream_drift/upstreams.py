@@ -4,9 +4,9 @@ import os
 
 from riskloop.errors import Refused, Unmeasurable
 from riskloop.git import Upstream
+from riskloop.mitigations.upstream_drift.project.vendored import Vendored, read_vendored
 from riskloop.mitigations.upstream_drift.settings import Settings
 from riskloop.mitigations.upstream_drift.standing import is_ancestor
-from riskloop.mitigations.upstream_drift.vendored import Vendored, read_vendored
 from riskloop.risks import Site
 
 

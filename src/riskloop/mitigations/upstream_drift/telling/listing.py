@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from riskloop.mitigations.upstream_drift.hacks import Hacks
-from riskloop.mitigations.upstream_drift.history import Area, Commit, Log
-from riskloop.mitigations.upstream_drift.verdicts import Applied, Outcome
+from riskloop.mitigations.upstream_drift.patches.verdicts import Applied, Outcome
+from riskloop.mitigations.upstream_drift.project.hacks import Hacks
+from riskloop.mitigations.upstream_drift.telling.history import Area, Commit, Log
 from riskloop.wording.escaping import shortened, visible
 from riskloop.wording.figures import quantity
 

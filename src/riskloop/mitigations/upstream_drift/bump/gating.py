@@ -8,10 +8,10 @@ from riskloop.commands import MEBIBYTE, Finished, clean_environment, run
 from riskloop.errors import Unmeasurable
 from riskloop.files import scratch, stays_inside
 from riskloop.git import Upstream
-from riskloop.mitigations.upstream_drift.bumping import Bump
-from riskloop.mitigations.upstream_drift.disk import LINK, SUBMODULE
+from riskloop.mitigations.upstream_drift.bump.bumping import Bump
+from riskloop.mitigations.upstream_drift.project.disk import LINK, SUBMODULE
+from riskloop.mitigations.upstream_drift.project.vendored import Vendored
 from riskloop.mitigations.upstream_drift.settings import Settings
-from riskloop.mitigations.upstream_drift.vendored import Vendored
 from riskloop.redaction import redacted
 from riskloop.risks import Site
 

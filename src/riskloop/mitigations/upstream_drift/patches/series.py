@@ -10,7 +10,7 @@ from pathlib import Path
 from riskloop.commands import MEBIBYTE
 from riskloop.errors import Unmeasurable
 from riskloop.files import Found, Sort, list_tree, read_file
-from riskloop.mitigations.upstream_drift.diffs import (
+from riskloop.mitigations.upstream_drift.patches.diffs import (
     Diff,
     Unreadable,
     decode_mail,

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable
 from contextlib import suppress
 
-from riskloop.mitigations.upstream_drift.diffs import Diff, Unreadable, read_diff
-from riskloop.mitigations.upstream_drift.series import Patch, Series
-from riskloop.mitigations.upstream_drift.workbench import Workbench
+from riskloop.mitigations.upstream_drift.patches.diffs import Diff, Unreadable, read_diff
+from riskloop.mitigations.upstream_drift.patches.series import Patch, Series
+from riskloop.mitigations.upstream_drift.patches.workbench import Workbench
 
 _COMMITS = 200
 """Commits that touch the same files and are looked at, the newest first."""

@@ -8,17 +8,17 @@ from pathlib import Path, PurePosixPath
 from riskloop.files import scratch
 from riskloop.git import Mirror, Upstream
 from riskloop.mitigations.upstream_drift.addresses import is_remote
-from riskloop.mitigations.upstream_drift.carrying import carry
-from riskloop.mitigations.upstream_drift.changelog import add_entry
-from riskloop.mitigations.upstream_drift.disk import SUBMODULE, Entry, read_entry
-from riskloop.mitigations.upstream_drift.drafting import Draft, list_entries
-from riskloop.mitigations.upstream_drift.hacks import Hacks, shown
-from riskloop.mitigations.upstream_drift.history import count_commits
-from riskloop.mitigations.upstream_drift.refreshing import refresh
-from riskloop.mitigations.upstream_drift.series import SERIES, Series
+from riskloop.mitigations.upstream_drift.bump.carrying import carry
+from riskloop.mitigations.upstream_drift.bump.changelog import add_entry
+from riskloop.mitigations.upstream_drift.bump.drafting import Draft, list_entries
+from riskloop.mitigations.upstream_drift.patches.refreshing import refresh
+from riskloop.mitigations.upstream_drift.patches.series import SERIES, Series
+from riskloop.mitigations.upstream_drift.patches.verdicts import Applied, Verdict
+from riskloop.mitigations.upstream_drift.project.disk import SUBMODULE, Entry, read_entry
+from riskloop.mitigations.upstream_drift.project.hacks import Hacks, shown
+from riskloop.mitigations.upstream_drift.project.vendored import PIN, Vendored
 from riskloop.mitigations.upstream_drift.settings import Settings
-from riskloop.mitigations.upstream_drift.vendored import PIN, Vendored
-from riskloop.mitigations.upstream_drift.verdicts import Applied, Verdict
+from riskloop.mitigations.upstream_drift.standing import count_commits
 from riskloop.risks import Site
 
 _NAMED = 5

@@ -7,13 +7,13 @@ from typing import Any
 
 from riskloop.git import Upstream
 from riskloop.measurements import Evidence, Section
-from riskloop.mitigations.upstream_drift import listing
-from riskloop.mitigations.upstream_drift.blaming import Blame, blame
-from riskloop.mitigations.upstream_drift.documenting import document, done_to
-from riskloop.mitigations.upstream_drift.findings import Findings, is_ready
-from riskloop.mitigations.upstream_drift.history import Log, read_log
-from riskloop.mitigations.upstream_drift.listing import SHORT, one_line
-from riskloop.mitigations.upstream_drift.verdicts import Verdict
+from riskloop.mitigations.upstream_drift.patches.verdicts import Verdict
+from riskloop.mitigations.upstream_drift.telling import listing
+from riskloop.mitigations.upstream_drift.telling.blaming import Blame, blame
+from riskloop.mitigations.upstream_drift.telling.documenting import document, done_to
+from riskloop.mitigations.upstream_drift.telling.findings import Findings, is_ready
+from riskloop.mitigations.upstream_drift.telling.history import Log, read_log
+from riskloop.mitigations.upstream_drift.telling.listing import SHORT, one_line
 from riskloop.risks import Site
 from riskloop.wording.figures import quantity
 

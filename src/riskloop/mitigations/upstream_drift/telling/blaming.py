@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from riskloop.git import Upstream
-from riskloop.mitigations.upstream_drift.findings import Findings
-from riskloop.mitigations.upstream_drift.gating import Check
-from riskloop.mitigations.upstream_drift.history import Touch, changed_files, last_touch
-from riskloop.mitigations.upstream_drift.listing import SHORT, name_commit, one_line
-from riskloop.mitigations.upstream_drift.verdicts import Outcome, Verdict
+from riskloop.mitigations.upstream_drift.bump.gating import Check
+from riskloop.mitigations.upstream_drift.patches.verdicts import Outcome, Verdict
+from riskloop.mitigations.upstream_drift.telling.findings import Findings
+from riskloop.mitigations.upstream_drift.telling.history import Touch, changed_files, last_touch
+from riskloop.mitigations.upstream_drift.telling.listing import SHORT, name_commit, one_line
 from riskloop.wording.figures import quantity
 
 MOST = 10

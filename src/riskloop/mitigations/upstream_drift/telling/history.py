@@ -79,15 +79,6 @@ def read_log(upstream: Upstream, settings: Settings, *, since: str, until: str) 
     return _read_log(upstream, since, until, settings.watched, (settings.strip or "").strip("/"))
 
 
-def count_commits(upstream: Upstream, settings: Settings, *, since: str, until: str) -> int:
-    """Count the commits that lead to `until` and not to `since`, of what is watched.
-
-    Raises:
-        Unmeasurable: the mirror cannot be read.
-    """
-    return int(upstream.git("rev-list", "--count", until, f"^{since}", "--", *settings.watched).text())
-
-
 # What two commits say never changes: the issue and the pull request of one look are told from one reading.
 @lru_cache(maxsize=8)
 def _read_log(upstream: Upstream, since: str, until: str, watched: tuple[str, ...], strip: str) -> Log:

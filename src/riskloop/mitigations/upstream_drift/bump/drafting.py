@@ -9,7 +9,7 @@ from riskloop.commands import Finished
 from riskloop.files import locked
 from riskloop.git import COMMITTER, Mirror, Upstream
 from riskloop.git.bare import TIMEOUT
-from riskloop.mitigations.upstream_drift.disk import FILE, SUBMODULE, Entry
+from riskloop.mitigations.upstream_drift.project.disk import FILE, SUBMODULE, Entry
 
 _LISTING = ("ls-tree", "-r", "-z", "--full-tree")
 

@@ -4,11 +4,11 @@ import re
 
 from riskloop.files import scratch
 from riskloop.git import Upstream
-from riskloop.mitigations.upstream_drift.diffs import NOWHERE, decode_mail
-from riskloop.mitigations.upstream_drift.series import Patch
+from riskloop.mitigations.upstream_drift.patches.diffs import NOWHERE, decode_mail
+from riskloop.mitigations.upstream_drift.patches.series import Patch
+from riskloop.mitigations.upstream_drift.patches.verdicts import Outcome
+from riskloop.mitigations.upstream_drift.patches.workbench import Workbench
 from riskloop.mitigations.upstream_drift.settings import Settings
-from riskloop.mitigations.upstream_drift.verdicts import Outcome
-from riskloop.mitigations.upstream_drift.workbench import Workbench
 
 _DIFFERENCE = ("diff-tree", "-r", "-M", "--full-index", "--no-ext-diff", "--no-textconv")
 _START = re.compile(rb"(?m)^(?:diff --git |Index: |--- (?=[^\n]*\n\+\+\+ [^\n]*\n@@ -))")

@@ -6,10 +6,10 @@ from pathlib import PurePosixPath
 
 from riskloop.commands import Finished
 from riskloop.errors import Unmeasurable
-from riskloop.mitigations.upstream_drift.diffs import Diff
-from riskloop.mitigations.upstream_drift.grafting import Entry, graft, object_name
-from riskloop.mitigations.upstream_drift.verdicts import Hunk
-from riskloop.mitigations.upstream_drift.workbench import SUBMODULE, Workbench
+from riskloop.mitigations.upstream_drift.patches.diffs import Diff
+from riskloop.mitigations.upstream_drift.patches.grafting import Entry, graft, object_name
+from riskloop.mitigations.upstream_drift.patches.verdicts import Hunk
+from riskloop.mitigations.upstream_drift.patches.workbench import SUBMODULE, Workbench
 
 _LINES, _HUNKS = 40, 5
 _RENAMES = 500

@@ -11,9 +11,9 @@ from pathlib import Path
 from riskloop.commands import Finished
 from riskloop.errors import Unmeasurable
 from riskloop.git import Upstream
-from riskloop.mitigations.upstream_drift.diffs import Diff
-from riskloop.mitigations.upstream_drift.grafting import TREE, Entry, graft, parents
-from riskloop.mitigations.upstream_drift.verdicts import Outcome, Step
+from riskloop.mitigations.upstream_drift.patches.diffs import Diff
+from riskloop.mitigations.upstream_drift.patches.grafting import TREE, Entry, graft, parents
+from riskloop.mitigations.upstream_drift.patches.verdicts import Outcome, Step
 
 # https://git-scm.com/docs/git-config#Documentation/git-config.txt-coreprotectNTFS
 _AT_ONCE = 500

@@ -8,8 +8,8 @@ from riskloop.commands import MEBIBYTE
 from riskloop.errors import Unmeasurable
 from riskloop.files import scratch
 from riskloop.git import Upstream
-from riskloop.mitigations.upstream_drift.disk import Entry, read_content
-from riskloop.mitigations.upstream_drift.vendored import Vendored
+from riskloop.mitigations.upstream_drift.project.disk import Entry, read_content
+from riskloop.mitigations.upstream_drift.project.vendored import Vendored
 from riskloop.risks import Site
 
 LINES = 200

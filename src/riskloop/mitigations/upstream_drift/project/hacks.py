@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from riskloop.commands import MEBIBYTE
 from riskloop.errors import Unmeasurable
 from riskloop.git import Upstream
-from riskloop.mitigations.upstream_drift.disk import (
+from riskloop.mitigations.upstream_drift.project.disk import (
     LINK,
     SUBMODULE,
     Entry,
@@ -19,8 +19,8 @@ from riskloop.mitigations.upstream_drift.disk import (
     read_content,
     read_entry,
 )
-from riskloop.mitigations.upstream_drift.showing import show_changes
-from riskloop.mitigations.upstream_drift.vendored import Vendored
+from riskloop.mitigations.upstream_drift.project.showing import show_changes
+from riskloop.mitigations.upstream_drift.project.vendored import Vendored
 from riskloop.risks import Site
 
 _LARGEST_COMPARED = MEBIBYTE

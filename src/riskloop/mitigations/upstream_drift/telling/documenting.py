@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from riskloop.git import Upstream
-from riskloop.mitigations.upstream_drift import listing
 from riskloop.mitigations.upstream_drift.addresses import is_remote
-from riskloop.mitigations.upstream_drift.blaming import Blame, blame
-from riskloop.mitigations.upstream_drift.bumping import Bump
-from riskloop.mitigations.upstream_drift.findings import Findings, is_ready
-from riskloop.mitigations.upstream_drift.history import LONGEST, Log, count_commits, read_log
-from riskloop.mitigations.upstream_drift.verdicts import Outcome, Verdict
+from riskloop.mitigations.upstream_drift.bump.bumping import Bump
+from riskloop.mitigations.upstream_drift.patches.verdicts import Outcome, Verdict
+from riskloop.mitigations.upstream_drift.standing import count_commits
+from riskloop.mitigations.upstream_drift.telling import listing
+from riskloop.mitigations.upstream_drift.telling.blaming import Blame, blame
+from riskloop.mitigations.upstream_drift.telling.findings import Findings, is_ready
+from riskloop.mitigations.upstream_drift.telling.history import LONGEST, Log, read_log
 from riskloop.risks import Site
 from riskloop.wording import escaping
 from riskloop.wording.figures import quantity

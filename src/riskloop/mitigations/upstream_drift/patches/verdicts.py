@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from riskloop.mitigations.upstream_drift.diffs import Diff
-from riskloop.mitigations.upstream_drift.series import Patch
+from riskloop.mitigations.upstream_drift.patches.diffs import Diff
+from riskloop.mitigations.upstream_drift.patches.series import Patch
 
 
 class Verdict(StrEnum):

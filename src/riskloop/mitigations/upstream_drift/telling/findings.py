@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from riskloop.mitigations.upstream_drift.bumping import Bump
-from riskloop.mitigations.upstream_drift.gating import Check
-from riskloop.mitigations.upstream_drift.hacks import Hacks
-from riskloop.mitigations.upstream_drift.series import Series
+from riskloop.mitigations.upstream_drift.bump.bumping import Bump
+from riskloop.mitigations.upstream_drift.bump.gating import Check
+from riskloop.mitigations.upstream_drift.patches.series import Series
+from riskloop.mitigations.upstream_drift.patches.verdicts import Applied, Outcome, Verdict
+from riskloop.mitigations.upstream_drift.project.hacks import Hacks
+from riskloop.mitigations.upstream_drift.project.vendored import Vendored
 from riskloop.mitigations.upstream_drift.settings import Settings
 from riskloop.mitigations.upstream_drift.standing import Standing
-from riskloop.mitigations.upstream_drift.vendored import Vendored
-from riskloop.mitigations.upstream_drift.verdicts import Applied, Outcome, Verdict
 
 _NAMED = 10
 

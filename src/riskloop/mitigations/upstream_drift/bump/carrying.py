@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from riskloop.git import Mirror, Upstream
-from riskloop.mitigations.upstream_drift.disk import SUBMODULE, Entry, differing
-from riskloop.mitigations.upstream_drift.hacks import Hacks, Pair, by_hand, shown
-from riskloop.mitigations.upstream_drift.merging import merge
-from riskloop.mitigations.upstream_drift.vendored import Vendored
-from riskloop.mitigations.upstream_drift.workbench import Workbench
+from riskloop.mitigations.upstream_drift.patches.merging import merge
+from riskloop.mitigations.upstream_drift.patches.workbench import Workbench
+from riskloop.mitigations.upstream_drift.project.disk import SUBMODULE, Entry, differing
+from riskloop.mitigations.upstream_drift.project.hacks import Hacks, Pair, by_hand, shown
+from riskloop.mitigations.upstream_drift.project.vendored import Vendored
 
 _ASIDE = re.compile(r"~[0-9a-f]{40}(_\d+)?$")
 """What git puts behind a name where a file and a folder want the same."""

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from riskloop.git import Upstream
-from riskloop.mitigations.upstream_drift.adopted import Adoptions
-from riskloop.mitigations.upstream_drift.diffs import NOWHERE, Diff
-from riskloop.mitigations.upstream_drift.merging import Merged, merge, unplaced
-from riskloop.mitigations.upstream_drift.series import Patch, Series
-from riskloop.mitigations.upstream_drift.verdicts import Applied, Hunk, Outcome, Step, Verdict
-from riskloop.mitigations.upstream_drift.workbench import Workbench
+from riskloop.mitigations.upstream_drift.patches.adopted import Adoptions
+from riskloop.mitigations.upstream_drift.patches.diffs import NOWHERE, Diff
+from riskloop.mitigations.upstream_drift.patches.merging import Merged, merge, unplaced
+from riskloop.mitigations.upstream_drift.patches.series import Patch, Series
+from riskloop.mitigations.upstream_drift.patches.verdicts import Applied, Hunk, Outcome, Step, Verdict
+from riskloop.mitigations.upstream_drift.patches.workbench import Workbench
 
 __all__ = ["Applied", "Hunk", "Outcome", "Verdict", "apply_series"]
 

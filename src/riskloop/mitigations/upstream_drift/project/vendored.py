@@ -10,13 +10,13 @@ from riskloop.errors import Unmeasurable
 from riskloop.files import open_folder, read_file
 from riskloop.git import Mirror, find_top
 from riskloop.mitigations.upstream_drift.addresses import is_remote
-from riskloop.mitigations.upstream_drift.settings import COMMIT, Settings
-from riskloop.mitigations.upstream_drift.submodules import (
+from riskloop.mitigations.upstream_drift.project.submodules import (
     Recorded,
     find_git_directory,
     read_recorded,
     read_recorded_address,
 )
+from riskloop.mitigations.upstream_drift.settings import COMMIT, Settings
 from riskloop.risks import Site
 
 PIN = re.compile(rb"(?<![0-9A-Za-z_])[0-9a-fA-F]{40}(?![0-9A-Za-z_])")
