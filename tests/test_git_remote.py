@@ -9,6 +9,7 @@ import pytest
 
 from riskloop.errors import Refused, TryAgain, Unmeasurable
 from riskloop.git import COMMITTER, Mirror, Remote
+from tests.https_upstreams import serving
 
 BRANCH = "riskloop/try"
 
@@ -92,6 +93,26 @@ def test_a_persons_commit_on_our_branch_is_named_and_never_overwritten(both: Bot
     assert there == both.there() == theirs
     assert found is not None
     assert (found.commit, found.who, found.more) == (theirs, "Mia", 1)
+
+
+@pytest.mark.parametrize("end", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029"])
+def test_what_unicode_calls_a_lines_end_in_a_persons_words_ends_nothing(both: Both, end: str) -> None:
+    both.remote.replace(BRANCH, both.ours("one"), base=both.base)
+    theirs = both.person_adds(f"Mend{end}the test")
+    _, found = both.remote.replace(BRANCH, both.ours("two"), base=both.base)
+    assert found is not None
+    assert (found.commit, found.more) == (theirs, 0)
+
+
+def test_a_persons_commit_with_which_the_branch_was_merged_is_done_with_and_no_later_one(both: Both) -> None:
+    both.remote.replace(BRANCH, both.ours("one"), base=both.base)
+    merged = both.person_adds("Mend the test")
+    later = both.person_adds("Mend it later")
+    second = both.ours("two")
+    there, found = both.remote.replace(BRANCH, second, base=both.base, merged={merged})
+    assert there == later
+    assert found is not None
+    assert both.remote.replace(BRANCH, second, base=both.base, merged={merged, later}) == (second, None)
 
 
 def test_a_commit_of_ours_that_a_person_amended_is_the_persons(both: Both) -> None:
@@ -210,3 +231,15 @@ def test_a_project_whose_history_is_cut_off_is_pushed_from_and_judged_all_the_sa
     assert seen.remote.replace(BRANCH, second, base=base) == (second, None)
     seen.person_adds("theirs")
     assert seen.remote.replace(BRANCH, seen.ours("three"), base=base)[1] is not None
+
+
+def test_the_token_goes_to_no_other_address_than_the_repositorys(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(both.place) as server:
+        monkeypatch.setenv("SSL_CERT_FILE", str(server.authority))
+        source = f"{server.address}/moved/remote.git"
+        remote = replace(both.remote, source=source, token="a-token-for-one-repository")
+        with pytest.raises(Unmeasurable):
+            remote.read(BRANCH)
+        assert {path for path, _ in server.logins} == {"/moved/remote.git/info/refs"}

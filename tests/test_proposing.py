@@ -1,5 +1,6 @@
 """What a look made ready becomes one pull request, whatever people and crashes do in between."""
 
+import json
 import os
 import subprocess
 import threading
@@ -23,6 +24,7 @@ from riskloop.speaking import open_github, turn_for
 from tests.emulator.emulator import GITHUB_TOKEN, STRANGERS_GITHUB_TOKEN
 from tests.emulator.rig import Rig
 from tests.proxy.fates import Weather
+from tests.proxy.faults import Fault, github_says
 from tests.toys import LEAD, MITIGATION
 
 BRANCH = f"riskloop/{MITIGATION.id}"
@@ -118,6 +120,10 @@ class Place:
     def person_closes(self, number: int) -> None:
         path = f"/repos/{self.repository}/pulls/{number}"
         self.rig.ask_github("PATCH", path, {"state": "closed"}, token=STRANGERS_GITHUB_TOKEN)
+
+    def person_merges(self, number: int) -> None:
+        path = f"/repos/{self.repository}/pulls/{number}/merge"
+        self.rig.ask_github("PUT", path, {}, token=STRANGERS_GITHUB_TOKEN)
 
     def person_reopens(self, number: int) -> None:
         path = f"/repos/{self.repository}/pulls/{number}"
@@ -234,12 +240,33 @@ def test_a_persons_commits_without_a_pull_request_are_left_and_named(place: Plac
     assert place.states() == ["closed"]
 
 
+def test_a_persons_commits_that_were_merged_as_one_are_not_in_the_way_of_the_next_proposal(
+    place: Place,
+) -> None:
+    place.done(place.proposal(1))
+    theirs = place.person_commits()
+    place.rig.github.heads.put(place.repository, 1, theirs)
+    place.person_merges(1)
+    newer = place.proposal(2)
+    assert place.done(newer).says == "#2 proposes it"
+    assert place.there() == newer.commit
+    assert place.states() == ["closed", "open"]
+
+
+def test_what_a_person_adds_after_the_merge_is_left_and_named(place: Place) -> None:
+    place.done(place.proposal(1))
+    place.rig.github.heads.put(place.repository, 1, place.person_commits())
+    place.person_merges(1)
+    theirs = place.person_commits("One more")
+    assert "is not overwritten" in place.done(place.proposal(2)).says
+    assert place.there() == theirs
+
+
 @pytest.mark.parametrize("how", ["closed", "merged"])
 def test_what_a_person_decided_is_not_proposed_again_and_nothing_is_pushed(place: Place, how: str) -> None:
     place.done(place.proposal(1))
     if how == "merged":
-        path = f"/repos/{place.repository}/pulls/1/merge"
-        place.rig.ask_github("PUT", path, {}, token=STRANGERS_GITHUB_TOKEN)
+        place.person_merges(1)
     else:
         place.person_closes(1)
     git("update-ref", "-d", f"refs/heads/{BRANCH}", folder=place.bare)
@@ -412,6 +439,18 @@ def test_a_refused_request_fails_the_receipt_with_the_right_that_is_missing(plac
     assert receipt is not None
     assert receipt.failed
     assert "pull requests: write" in receipt.says
+
+
+def test_a_repository_that_was_renamed_is_found_by_its_new_name_also_by_git(place: Place) -> None:
+    now, old, proposal = place.repository, "acme/called-otherwise-once", place.proposal()
+    moved = github_says(301, "Moved Permanently", Location=f"{place.rig.github_url}/repositories/17")
+    place.rig.github.fail(moved, method="GET", path=f"/repos/{old}", times=2)
+    named = Fault(status=200, body=json.dumps({"full_name": now}))
+    place.rig.github.fail(named, method="GET", path="/repositories/17")
+    receipt = replace(place, repository=old).done(proposal)
+    assert receipt.says == "#1 proposes it"
+    assert f"/{now}/" in receipt.url
+    assert place.there() == proposal.commit
 
 
 def test_a_bug_fails_the_receipt_and_is_kept_to_be_raised(

@@ -11,13 +11,13 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import IO
 
 from riskloop.errors import Unmeasurable
-from riskloop.redaction import redacted
+from riskloop.redaction import redacted, without_values
 
 MEBIBYTE = 1024 * 1024
 _OURS = ("RISKLOOP_", "PREFECT_")
@@ -64,6 +64,15 @@ class Finished:
     def text(self) -> str:
         """Give stdout as text; bytes that are not UTF-8 survive as surrogates, as in file names."""
         return self.stdout.decode("utf-8", "surrogateescape")
+
+    def hiding(self, values: Mapping[str, str]) -> "Finished":
+        """Give the same with nothing of what some variables hold, which may be secrets, in what it printed.
+
+        Args:
+            values: by the variable's name, as the command was given them.
+        """
+        stdout, stderr = (without_values(printed, values) for printed in (self.stdout, self.stderr))
+        return replace(self, stdout=stdout, stderr=stderr)
 
     def account(self, *, lines: int = 12) -> str:
         """Say in words how it ended, with the last lines of its error stream (or else of its output)."""

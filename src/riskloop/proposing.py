@@ -62,15 +62,17 @@ def propose(
         body=without_secrets(proposal.body),
         reason=without_secrets(proposal.reason),
     )
-    remote = Remote(
-        state=services.settings.state,
-        source=f"{git_address(services.settings)}/{repository}.git",
-        repository=proposal.repository,
-        token=token.get_secret_value(),
-    )
     pulls = github.pulls(repository, services.identity)
-    desk = _Desk(proposal=proposal, remote=remote, pulls=pulls, turn=turn_for(services, "github", repository))
     try:
+        # Git with a token follows no redirection: a repository that was renamed is asked by its new name.
+        remote = Remote(
+            state=services.settings.state,
+            source=f"{git_address(services.settings)}/{pulls.name()}.git",
+            repository=proposal.repository,
+            token=token.get_secret_value(),
+        )
+        turn = turn_for(services, "github", repository)
+        desk = _Desk(proposal=proposal, remote=remote, pulls=pulls, turn=turn)
         if proposal.commit:
             return desk.propose(again=again)
         return desk.leave_standing() if proposal.stands else desk.withdraw()
@@ -103,7 +105,8 @@ class _Desk:
         for ended in known if pull is None else ():
             if _was_decided(ended, proposal, again=again):
                 return Receipt(says=f"{_ended(ended)}, proposed the same", url=ended.url)
-        there, found = self.remote.replace(branch, proposal.commit, base=proposal.base)
+        merged = {one.head for one in known if one.merged}
+        there, found = self.remote.replace(branch, proposal.commit, base=proposal.base, merged=merged)
         if found:
             return self._leave(pull, there, found)
         if pull is None:
@@ -176,8 +179,11 @@ def _ended(pull: Pull) -> str:
 
 
 def _in_markdown(found: Foreign) -> str:
-    return wording.theirs(commit=found.commit, who=found.who, subject=found.subject, more=found.more)
+    # Before it is cut: half a secret is no longer known as one.
+    who, subject = without_secrets(found.who), without_secrets(found.subject)
+    return wording.theirs(commit=found.commit, who=who, subject=subject, more=found.more)
 
 
 def _whose(found: Foreign) -> str:
-    return f"commit {found.commit[:12]} by {plain(found.who, limit=80)} is not riskloop's"
+    who = plain(without_secrets(found.who), limit=80)
+    return f"commit {found.commit[:12]} by {who} is not riskloop's"

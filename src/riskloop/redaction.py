@@ -24,6 +24,7 @@ from pydantic import SecretStr
 
 from riskloop.errors import RiskloopError
 from riskloop.settings import Settings
+from riskloop.wording.escaping import inert, prose
 
 HIDDEN = "[redacted]"
 """What stands where a secret stood."""
@@ -79,7 +80,7 @@ class Redactor:
         self._spellings = sorted(spelled, key=len, reverse=True)
 
     def exact(self, text: str) -> str:
-        """Hide our own secrets, also as base64, hexadecimal, addresses, JSON and HTML spell them."""
+        """Hide our own secrets, also as base64, hexadecimal, addresses, JSON, HTML and Markdown spell them."""
         for spelling in self._spellings:
             text = text.replace(spelling, HIDDEN)
         return text
@@ -134,6 +135,9 @@ def _spellings(secret: str | bytes) -> Iterator[str]:
         yield json.dumps(secret, ensure_ascii=False)[1:-1]
         yield html.escape(secret)
         yield html.escape(secret, quote=False)
+        # As texts have it that are ready to be shown.
+        yield inert(secret)
+        yield prose(secret)
     else:
         yield secret.decode("latin-1")
     yield repr(secret).removeprefix("b")[1:-1]
@@ -168,12 +172,12 @@ _known = _Known()
 
 
 def redacted(text: str) -> str:
-    """Hide in a log line or an error what `install` was told of, and whatever has a secret's shape."""
+    """Hide in a log line or an error what `install` and `learn` were told of, and whatever has a secret's shape."""
     return _known.redactor(text)
 
 
 def without_secrets(text: str) -> str:
-    """Hide in a text from anywhere what `install` was told of, and leave the rest as it is."""
+    """Hide in a text from anywhere what `install` and `learn` were told of, and leave the rest as it is."""
     return _known.redactor.exact(text)
 
 
@@ -183,11 +187,8 @@ def install(settings: Settings) -> None:
     With them the key in the state directory that signs our markers, if there is one yet. What was told before
     stays hidden. Repeating it costs next to nothing.
     """
-    told: set[str | bytes] = {_key(settings.state), *secrets_in(settings)}
+    _learn({_key(settings.state), *secrets_in(settings)})
     with _known.lock:
-        new = {secret for secret in told if _is_telling(secret)} - _known.redactor.secrets
-        if new:
-            _known.redactor = Redactor(_known.redactor.secrets | new)
         if not isinstance(logging.getLogRecordFactory(), _CleanRecords):
             logging.setLogRecordFactory(_CleanRecords(logging.getLogRecordFactory()))
         if not isinstance(sys.excepthook, _CleanEnd):
@@ -196,6 +197,33 @@ def install(settings: Settings) -> None:
             threading.excepthook = _CleanThreadEnd(threading.excepthook)
         if not isinstance(warnings.formatwarning, _CleanWarnings):
             warnings.formatwarning = _CleanWarnings(warnings.formatwarning)
+
+
+def without_values(printed: bytes, values: Mapping[str, str]) -> bytes:
+    """Write `$NAME` where the value of a variable stands in what a program printed.
+
+    A value in another spelling is hidden; one that is shorter than SHORTEST stays.
+
+    Args:
+        values: by the variable's name, as the program was given them.
+    """
+    text = printed.decode("utf-8", "surrogateescape")
+    for name, value in values.items():
+        if len(value) >= SHORTEST:
+            text = Redactor((value,)).exact(text.replace(value, f"${name}"))
+    return text.encode("utf-8", "surrogateescape")
+
+
+def learn(secret: str) -> None:
+    """Hide one more secret from now on: one that stands in no setting of ours, and is about to be used."""
+    _learn({secret})
+
+
+def _learn(told: set[str | bytes]) -> None:
+    with _known.lock:
+        new = {secret for secret in told if _is_telling(secret)} - _known.redactor.secrets
+        if new:
+            _known.redactor = Redactor(_known.redactor.secrets | new)
 
 
 def _key(state: Path) -> bytes:

@@ -302,6 +302,7 @@ def test_the_graphql_api_of_an_enterprise_server_is_beside_its_rest_api(rig: Rig
         draft=True,
         merged=False,
         ended_at=None,
+        head="c" * 40,
         ours=True,
         marker=None,
         locked=False,

@@ -137,3 +137,35 @@ def test_a_secret_of_the_service_is_not_let_through_to_the_gate_nor_sent_to_an_u
     assert "never let through" in refusal(tmp_path, environment=["RISKLOOP_SLACK_TOKEN"])
     assert "never let through" in refusal(tmp_path, token="RISKLOOP_GITHUB_TOKEN")
     assert read(tmp_path, token="UPSTREAM_TOKEN").token == "UPSTREAM_TOKEN"
+
+
+@pytest.mark.parametrize(
+    ("settings", "remedy"),
+    [
+        ({"branch": "-x"}, "'-x' is not a branch as git names them; write its name alone"),
+        ({"strip": "../x"}, "'../x' is not a path inside upstream; write one such as crates/core"),
+        ({"watch": ["/x"]}, "'/x' is not a path inside upstream; write one such as crates/core"),
+        ({"token": "GH TOKEN"}, "'GH TOKEN' is not the name of an environment variable; write one such as"),
+        ({"environment": ["A-B"]}, "'A-B' is not the name of an environment variable; write one such as"),
+    ],
+)
+def test_what_is_not_of_the_right_form_is_refused_in_a_sentence_with_a_remedy(
+    tmp_path: Path, settings: dict[str, object], remedy: str
+) -> None:
+    said = refusal(tmp_path, **settings)
+    assert remedy in said
+    assert "^" not in said
+
+
+@pytest.mark.parametrize("token", [f"ghp_{'a1' * 18}", f"github_pat_{'b2' * 20}", f"glpat-{'c3' * 10}"])
+def test_a_token_where_the_name_of_its_variable_belongs_is_refused_and_not_repeated(
+    tmp_path: Path, token: str
+) -> None:
+    said = refusal(tmp_path, token=token)
+    assert "write the name of an environment variable" in said
+    assert token not in said
+
+
+def test_a_commit_in_capitals_is_a_commit(tmp_path: Path) -> None:
+    assert read(tmp_path, pin="A1" * 20).pin == "a1" * 20
+    assert "name that file in pin" in refusal(tmp_path, pin="A1" * 20, bump="pull_request")

@@ -1,12 +1,12 @@
 """A team that vendors a library for a season: weekly looks, what upstream does, and what people do."""
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from pydantic import SecretStr
 
@@ -26,12 +26,11 @@ from riskloop.proposing import carry_out
 from riskloop.register import Register, load
 from riskloop.services import Services, open_services
 from riskloop.settings import Settings, read_settings
-from tests.emulator.emulator import GITHUB_TOKEN, SLACK_TOKEN, STRANGERS_GITHUB_TOKEN
 from tests.emulator.rig import Rig
-from tests.mitigations.vendoring import FOLDER, MITIGATION, NOW, PATCHES, PIN_FILE, Repository, Vendoring
+from tests.mitigations.vendoring import FOLDER, MITIGATION, NOW, PATCHES, PIN_FILE, Repository, Vendoring, numbered
 
 BRANCH = f"riskloop/{MITIGATION}"
-LONG_AGO = timedelta(days=200)
+LONG_AGO = timedelta(days=120)
 """How far behind the services' clock the season begins: it never runs ahead of theirs."""
 
 _REGISTER = """
@@ -73,6 +72,8 @@ class Season:
         now: its clock.
         gate: the gate's commands, as the register writes them.
         more: a further line of the mitigation in the register.
+        upstream: its address as the register writes it; the folder it is in if empty.
+        git_url: where git is; the folder it is in if empty.
     """
 
     rig: Rig
@@ -83,8 +84,9 @@ class Season:
     channel: str
     now: datetime
     gate: str = "[[grep, -q, line, vendor/lib/src/a.txt]]"
-    more: str = "strip: null"
-    runs: int = 0
+    more: str = ""
+    upstream: str = ""
+    git_url: str = ""
     assessed: tuple[Assessed, ...] = ()
     receipts: list[str] = field(default_factory=list)
 
@@ -96,9 +98,9 @@ class Season:
             state=self.state,
             store_url=SecretStr(f"sqlite:///{self.state / 'riskloop.sqlite'}"),
             allowed_roots=(self.room,),
-            github_token=SecretStr(GITHUB_TOKEN),
+            github_token=SecretStr(self.rig.tokens.github),
             github_url=self.rig.github_url,
-            github_git_url=str(self.room / "git"),
+            github_git_url=self.git_url or str(self.room / "git"),
             write_interval_seconds=0.0,
         )
 
@@ -116,7 +118,7 @@ class Season:
             repository=self.repository,
             channel=self.channel,
             folder=FOLDER,
-            upstream=self.there.upstream.path,
+            upstream=self.upstream or self.there.upstream.path,
             pin_file=PIN_FILE,
             patches=PATCHES,
             gate=self.gate,
@@ -183,8 +185,8 @@ class Season:
 
     def deliver(self, services: Services) -> None:
         key, accounts = services.identity.key, Accounts(self.state)
-        github = GitHub(GITHUB_TOKEN, self.rig.github_url, key=key, accounts=accounts, timeout=5)
-        slack = Slack({"": SLACK_TOKEN}, self.rig.slack_url, key=key, accounts=accounts, timeout=5)
+        github = GitHub(self.rig.tokens.github, self.rig.github_url, key=key, accounts=accounts, timeout=5)
+        slack = Slack({"": self.rig.tokens.slack}, self.rig.slack_url, key=key, accounts=accounts, timeout=5)
         Postman(
             store=services.store,
             channels={"github": github, "slack": slack},
@@ -204,10 +206,9 @@ class Season:
         return done.says
 
     def occasion(self) -> Occasion:
-        self.runs += 1
         return Occasion(
             project="Season",
-            run=f"run-{self.runs}",
+            run=str(uuid4()),
             register_digest="d",
             reach=Reach(github=True, slack=frozenset([""])),
             links=Links(),
@@ -240,7 +241,7 @@ class Season:
 
     def person_closes(self, number: int) -> None:
         path = f"/repos/{self.repository}/pulls/{number}"
-        self.rig.ask_github("PATCH", path, {"state": "closed"}, token=STRANGERS_GITHUB_TOKEN)
+        self.rig.ask_github("PATCH", path, {"state": "closed"}, token=self.rig.tokens.strangers_github)
 
     def person_commits(self, files: dict[str, str | bytes | None], *, message: str) -> str:
         """Have a person put a commit on our branch."""
@@ -255,7 +256,7 @@ class Season:
     def person_merges(self, number: int, *, squash: bool = False) -> str:
         """Have a person merge our branch on GitHub, and the project's copy here follow; give main's commit."""
         path = f"/repos/{self.repository}/pulls/{number}/merge"
-        self.rig.ask_github("PUT", path, {}, token=STRANGERS_GITHUB_TOKEN)
+        self.rig.ask_github("PUT", path, {}, token=self.rig.tokens.strangers_github)
         project = self.there.project
         self._at(project)
         project.git("fetch", "--quiet", str(self.bare.path), f"refs/heads/{BRANCH}")
@@ -272,11 +273,10 @@ def begin(rig: Rig, room: Path) -> Season:
     """Have a team vendor a library with three patches; nothing is behind yet."""
     there = Vendoring(room)
     there.vendor()
-    changed = {number: there.upstream.read("src/a.txt").decode().split("\n")[number - 1] for number in (5, 20, 35)}
-    lines = there.upstream.read("src/a.txt").decode()
+    changed: dict[int, str] = {}
     for number, name in ((5, "near"), (20, "middle"), (35, "far")):
-        lines = lines.replace(f"{changed[number]}\n", f"our {changed[number]}\n", 1)
-        there.patch(f"{name}.patch", {"src/a.txt": lines})
+        changed[number] = f"our line {number}"
+        there.patch(f"{name}.patch", {"src/a.txt": numbered(changed=changed)})
     there.series(["near.patch", "middle.patch", "far.patch"])
     season = Season(
         rig=rig,
@@ -287,8 +287,9 @@ def begin(rig: Rig, room: Path) -> Season:
         channel=rig.new_channel(),
         now=datetime.now(UTC) - LONG_AGO,
     )
-    season.bare.path.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["git", "init", "--quiet", "--bare", str(season.bare.path)], check=True) if False else None
+    place = room / "git" / f"{season.repository}.git"
+    there.project.git("init", "--quiet", "--bare", "--initial-branch=main", str(place))
+    there.project.git("init", "--quiet", str(room / "theirs"))
     season.commit({"CHANGELOG.md": "# Changes\n\n## Unreleased\n"}, message="Patch it")
     season.write_register()
     # The emulator's API knows nothing of what is pushed to the repository's git.

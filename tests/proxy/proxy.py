@@ -18,6 +18,7 @@ from tests.proxy.deleted_messages import DeletedMessages
 from tests.proxy.drafts import Drafts
 from tests.proxy.fates import Fate, Fates, Weather
 from tests.proxy.faults import Breakage, Fault
+from tests.proxy.heads import Heads
 from tests.proxy.people import People
 from tests.proxy.strict import (
     READS_MESSAGES,
@@ -54,6 +55,7 @@ class FaultProxy:
         self.tokens = set(tokens)
         self.people = People()
         self.drafts = Drafts()
+        self.heads = Heads()
         self.deleted_messages = DeletedMessages()
         self._check = check
         self._known = frozenset(tokens)
@@ -133,6 +135,7 @@ class FaultProxy:
         self.clock = time.time
         self.people = People()
         self.drafts = Drafts()
+        self.heads = Heads()
         self.deleted_messages = DeletedMessages()
 
     def settle(self, within: float = HELD) -> None:
@@ -228,6 +231,7 @@ class FaultProxy:
         answer = self._forward(request.method, target, headers, raw)
         request.committed = True
         self.drafts.notice(urlsplit(target).path, answer)
+        answer = self.heads.shown(urlsplit(target).path, answer)
 
         def again(method: str, target: str) -> Answer:
             return self._forward(method, target, headers, b"")

@@ -1,6 +1,6 @@
 """Another repository that branches of ours go to: what a person did there is never overwritten."""
 
-import base64
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 from riskloop.commands import Finished
 from riskloop.errors import Refused, TryAgain, Unmeasurable
 from riskloop.files import locked
-from riskloop.git.bare import TIMEOUT, Bare
+from riskloop.git.bare import TIMEOUT, Bare, login
 from riskloop.git.mirror import COMMITTER, HEAD
 
 _NO_BRANCH = b"couldn't find remote ref"
@@ -83,14 +83,17 @@ class Remote(Bare):
             known.append(pushed.text().strip())
         form = "--format=%H%x00%ce%x00%an%x00%s"
         listed = self.git("log", "--no-show-signature", form, commit, "--not", *known, "--")
-        rows = [line.split("\0") for line in listed.stdout.decode("utf-8", "replace").splitlines()]
+        # Not `splitlines`: a subject may hold what Unicode calls a line's end.
+        rows = [line.split("\0") for line in listed.stdout.decode("utf-8", "replace").split("\n")[:-1]]
         others = [row for row in rows if row[1].lower() != COMMITTER]
         if not others:
             return None
         name, _, who, subject = others[0]
         return Foreign(commit=name, who=who, subject=subject, more=len(others) - 1)
 
-    def replace(self, branch: str, commit: str, *, base: str) -> tuple[str, Foreign | None]:
+    def replace(
+        self, branch: str, commit: str, *, base: str, merged: Collection[str] = ()
+    ) -> tuple[str, Foreign | None]:
         """Have a branch there be our commit, unless a person has worked on it.
 
         It is pushed for what was just read there, and for nothing else; one that moves meanwhile is read and
@@ -98,6 +101,8 @@ class Remote(Bare):
 
         Args:
             base: the commit that ours follows.
+            merged: commits with which the branch was merged: where it still stands at one of them, whatever a
+                person did on it has arrived, as one commit perhaps that says nothing of theirs.
 
         Returns:
             The branch's commit there, and the person's commit for which it was left alone, if so.
@@ -120,7 +125,8 @@ class Remote(Bare):
                     rule="push",
                     remedy="see to the token's rights (contents: write), or to what protects the branch",
                 )
-            if there and (found := self.foreign(there, branch=branch, base=base)):
+            theirs = there and there not in merged
+            if theirs and (found := self.foreign(there, branch=branch, base=base)):
                 return there, found
             if attempt < _ATTEMPTS:
                 pushed = self.push(branch, commit, there=there)
@@ -148,16 +154,7 @@ class Remote(Bare):
             self.git("update-ref", _pushed(branch), commit)
 
     def _speak(self, *arguments: str) -> Finished:
-        variables = {}
-        if self.token and self.source.startswith("https://"):
-            # https://git-scm.com/docs/git-config#Documentation/git-config.txt-GITCONFIGCOUNT
-            login = base64.b64encode(f"x-access-token:{self.token}".encode()).decode()
-            variables = {
-                "GIT_CONFIG_COUNT": "1",
-                "GIT_CONFIG_KEY_0": f"http.{self.source}.extraHeader",
-                "GIT_CONFIG_VALUE_0": f"Authorization: Basic {login}",
-            }
-        return self._run(arguments, variables=variables)
+        return self._run(arguments, variables=login(self.source, self.token))
 
     def _environment(self, *also: Path) -> dict[str, str]:
         # What follows the project's repository has the plain file of this name, for another source.

@@ -33,11 +33,18 @@ _TEXT = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]{0,5000}$"
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 _PATH = RELATIVE_PATH_PATTERN.replace("^", "^(?![^/]*:)", 1)
 _WEB = r"^https?://[^\s<>\"]{1,500}$"
+_VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 
 @dataclass(frozen=True, slots=True)
-class _Form:
-    """Text of one form; `wanted` completes the sentence `'x' is not …`, and says how to write it."""
+class Form:
+    """Text of one form, for `Annotated[str, Form(...)]`.
+
+    Args:
+        pattern: a regular expression for the whole of it; the JSON Schema has it too.
+        wanted: completes the sentence `'x' is not …`, and says how to write it.
+        examples: for the JSON Schema.
+    """
 
     pattern: str
     wanted: str
@@ -111,8 +118,8 @@ def _words(value: object) -> object:
     return str(value) if isinstance(value, int) else value
 
 
-Line = Annotated[str, _Form(_LINE, "one line of 1 to 200 characters; shorten it, on one line")]
-Text = Annotated[str, _Form(_TEXT, "plain text of at most 5000 characters; shorten or clean it")]
+Line = Annotated[str, Form(_LINE, "one line of 1 to 200 characters; shorten it, on one line")]
+Text = Annotated[str, Form(_TEXT, "plain text of at most 5000 characters; shorten or clean it")]
 Remark = Annotated[
     Line,
     BeforeValidator(_words),
@@ -120,19 +127,19 @@ Remark = Annotated[
 ]
 RiskId = Annotated[
     str,
-    _Form(_RISK_ID, "an id; write at most 40 of a-z 0-9 . _ - and begin with a letter or digit"),
+    Form(_RISK_ID, "an id; write at most 40 of a-z 0-9 . _ - and begin with a letter or digit"),
 ]
 MitigationId = Annotated[
     str,
-    _Form(_MITIGATION_ID, "an id; write at most 80 of a-z 0-9 . _ - and begin with a letter or digit"),
+    Form(_MITIGATION_ID, "an id; write at most 80 of a-z 0-9 . _ - and begin with a letter or digit"),
 ]
 Repository = Annotated[
     str,
-    _Form(REPOSITORY, "a repository; write owner/name, as in acme/codex-sdk", ("acme/codex-sdk",)),
+    Form(REPOSITORY, "a repository; write owner/name, as in acme/codex-sdk", ("acme/codex-sdk",)),
 ]
 GithubName = Annotated[
     str,
-    _Form(
+    Form(
         _GITHUB,
         "a GitHub login or team; write octo-lead or acme/qa, without @ or address",
         ("octo-lead", "acme/qa"),
@@ -140,7 +147,7 @@ GithubName = Annotated[
 ]
 SlackPerson = Annotated[
     str,
-    _Form(
+    Form(
         _SLACK_PERSON,
         "a Slack ID; copy the member ID (U024BE7LH) or user group ID (S0614TZR7) from its profile in Slack",
         ("U024BE7LH", "S0614TZR7"),
@@ -148,7 +155,7 @@ SlackPerson = Annotated[
 ]
 SlackChannelId = Annotated[
     str,
-    _Form(
+    Form(
         _SLACK_CHANNEL,
         "a Slack channel ID; copy the ID (C0123456789) from the end of the channel's details in Slack",
         ("C0123456789",),
@@ -156,11 +163,15 @@ SlackChannelId = Annotated[
 ]
 Workspace = Annotated[
     str,
-    _Form(
+    Form(
         _WORKSPACE,
         "a workspace; write the end of its variable RISKLOOP_SLACK_TOKEN_… in a-z 0-9 _, and not 'file'",
         ("acme",),
     ),
+]
+VariableName = Annotated[
+    str,
+    Form(_VARIABLE, "the name of an environment variable; write one such as API_TOKEN, in A-Z a-z 0-9 _"),
 ]
 OwnerName = Annotated[StrictStr, BeforeValidator(_known_owner)]
 KindName = Annotated[StrictStr, BeforeValidator(_known_kind)]

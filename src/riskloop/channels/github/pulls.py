@@ -44,6 +44,7 @@ class Pull:
 
     Args:
         ended_at: when it was merged or closed; None if it is open.
+        head: the last commit of its branch that it has, 40 hexadecimal digits.
         ours: we have written it.
         marker: its signed last word; None if it is not ours, or a person took that out.
         locked: not everybody may comment.
@@ -58,6 +59,7 @@ class Pull:
     draft: bool
     merged: bool
     ended_at: datetime | None
+    head: str
     ours: bool
     marker: PullMarker | None
     locked: bool
@@ -81,6 +83,16 @@ class Pulls:
         self._authorship = authorship
         self._identity = identity
         self._repository = repository
+        self._default = ""
+
+    def name(self) -> str:
+        """Ask what the repository is called now, `owner/name`: it may have been renamed.
+
+        Raises:
+            TryAgain, Ambiguous, GaveUp: it cannot be asked.
+        """
+        self._default_branch()
+        return self._place().removeprefix("/repos/")
 
     def of(self, branch: str) -> Sequence[Pull]:
         """List the pull requests from a branch of the repository: the open ones first, then the newest.
@@ -88,9 +100,8 @@ class Pulls:
         Raises:
             TryAgain, Ambiguous, GaveUp: they cannot be listed.
         """
-        # The repository is asked first: by its owner's present name the list is filtered.
-        self._default_branch()
-        owner = self._place().split("/")[2]
+        # By its owner's present name the list is filtered.
+        owner = self.name().partition("/")[0]
         query = {"state": "all", "head": f"{owner}:{branch}", "sort": "created", "direction": "desc"}
         doing = f"looking for a pull request from {branch} in {self._repository}"
         found: list[Pull] = []
@@ -246,6 +257,7 @@ class Pulls:
             draft=bool(data.get("draft")),
             merged=bool(data.get("merged_at")),
             ended_at=datetime.fromisoformat(ended) if ended and data.get("state") != "open" else None,
+            head=data["head"].get("sha") or "",
             ours=self._authorship.is_ours(data),
             marker=marker if known else None,
             locked=bool(data.get("locked")),
@@ -259,9 +271,11 @@ class Pulls:
         return marker if marker is not None and self._authorship.is_ours(posted) else None
 
     def _default_branch(self) -> str:
-        doing = f"reading {self._repository}"
-        answer = self._api.ask("GET", self._place(), doing=doing, expect="default_branch")
-        return str(_allowed(answer)["default_branch"])
+        if not self._default:
+            doing = f"reading {self._repository}"
+            answer = self._api.ask("GET", self._place(), doing=doing, expect="default_branch")
+            self._default = str(_allowed(answer)["default_branch"])
+        return self._default
 
     def _place(self) -> str:
         return self._api.place(self._repository)

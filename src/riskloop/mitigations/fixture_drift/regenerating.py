@@ -14,7 +14,6 @@ from riskloop.mitigations.fixture_drift.comparing import Entry, is_fixture, read
 from riskloop.mitigations.fixture_drift.settings import Settings
 from riskloop.risks import Site
 
-_LIKE_A_SECRET = 6
 _OUTPUT = 16 * MEBIBYTE
 _LARGEST_FILE = 16 * 1024 * MEBIBYTE
 # POSIX time zones, which need no database; 13 hours and 45 minutes are east of every coast.
@@ -218,9 +217,6 @@ def _run(settings: Settings, argv: list[str], project: Path, environment: dict[s
         file_limit=_LARGEST_FILE,
     )
     if not finished.succeeded:
-        account = finished.account()
-        for name in settings.environment:
-            # What was let through may be a secret, and this goes into an issue.
-            if len(value := environment.get(name, "")) >= _LIKE_A_SECRET:
-                account = account.replace(value, f"${name}")
-        raise Unmeasurable(f"the fixtures cannot be made anew: {account}")
+        # What was let through may be a secret, and this goes into an issue.
+        told = finished.hiding({name: environment.get(name, "") for name in settings.environment})
+        raise Unmeasurable(f"the fixtures cannot be made anew: {told.account()}")

@@ -10,13 +10,15 @@ from jsonpath import JSONPath, JSONPathEnvironment, JSONPathError
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from riskloop.register.values import ByteSize, Duration, ProjectPath
+from riskloop.register.words import Form, VariableName
 
 Word = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00]+$")]
 Words = Annotated[list[Word], Field(min_length=1)]
 """A command: the program and its arguments, a list item each; no shell reads it."""
 
-_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
-
+FileName = Annotated[
+    str, Form(r"^[^/\x00-\x1f]+$", "a file name; write one such as MANIFEST.sha256, without a folder")
+]
 
 _PATHS = JSONPathEnvironment(strict=True)
 
@@ -97,9 +99,8 @@ class Settings(BaseModel):
     exclude: list[str] = Field(
         default=[], description="Which of these are no fixtures; they stay for the generator to read."
     )
-    manifest: str = Field(
+    manifest: FileName = Field(
         "MANIFEST.sha256",
-        pattern=r"^[^/\x00-\x1f]+$",
         description="The file in that folder that says what was adopted, as `sha256sum` writes it.",
     )
     setup: list[Words] = Field(default=[], description="Commands to run first, in the exported project.")
@@ -113,7 +114,7 @@ class Settings(BaseModel):
         timedelta(minutes=10), validate_default=True, description="How long one command may take."
     )
     memory: ByteSize = Field(4 * 1024**3, description="Address space each of its processes may use.")
-    environment: list[Annotated[str, StringConstraints(pattern=_NAME)]] = Field(
+    environment: list[VariableName] = Field(
         default=[], description="Names of environment variables the commands may see, besides PATH."
     )
     normalize: list[Rule] = Field(default=[], description="What may differ without being drift.")

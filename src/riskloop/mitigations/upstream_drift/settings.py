@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 
 from riskloop.mitigations.upstream_drift.addresses import Address
 from riskloop.register.values import ByteSize, Duration, ProjectPath
+from riskloop.register.words import Form, VariableName
 
 Word = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00]+$")]
 Words = Annotated[list[Word], Field(min_length=1)]
@@ -17,18 +18,21 @@ Words = Annotated[list[Word], Field(min_length=1)]
 COMMIT = re.compile(r"[0-9a-f]{40}")
 _BRANCH = r"^(?![-/.])(?!.*(\.\.|//|@\{|/\.))[^\x00-\x20\x7f~^:?*\[\\]+(?<![/.])$"
 _BELOW = r"^(?![/~-])(?!(.*/)?\.{1,2}(/|$))[^\x00-\x1f\x7f]+$"
-_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
-Below = Annotated[str, StringConstraints(pattern=_BELOW)]
+Below = Annotated[
+    str, Form(_BELOW, "a path inside upstream; write one such as crates/core, from its top and without '..'")
+]
 """A path inside upstream, with `/`."""
-Name = Annotated[str, StringConstraints(pattern=_NAME)]
-"""The name of an environment variable."""
+Branch = Annotated[
+    str, Form(_BRANCH, "a branch as git names them; write its name alone, such as main or release/1.x")
+]
+# As GitHub's and GitLab's documentation on tokens spells them.
+_TOKEN = re.compile(r"(gh[pousr]_|github_pat_|glpat-).{12}", re.DOTALL)
 
 
 class Settings(BaseModel):
     """Vendored code: where it is, where it comes from, and how it may be brought up to date."""
 
-    # The patterns look ahead, which the faster engine cannot.
-    model_config = ConfigDict(extra="forbid", frozen=True, regex_engine="python-re")
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: ProjectPath = Field(
         description="The vendored code: a git submodule, or a folder that upstream was copied into."
@@ -38,15 +42,13 @@ class Settings(BaseModel):
         description="Where it comes from: an address of https or ssh, or a folder. A submodule's own address "
         "if left out.",
     )
-    token: Name | None = Field(
+    token: VariableName | None = Field(
         None,
         description="The name of an environment variable that holds a token for an https upstream that is "
         "not public.",
     )
-    branch: str | None = Field(
-        None,
-        pattern=_BRANCH,
-        description="The upstream branch that is followed; upstream's HEAD if left out.",
+    branch: Branch | None = Field(
+        None, description="The upstream branch that is followed; upstream's HEAD if left out."
     )
     pin: str | None = Field(
         None,
@@ -73,7 +75,7 @@ class Settings(BaseModel):
         timedelta(minutes=30), validate_default=True, description="How long one command of the gate may take."
     )
     memory: ByteSize = Field(4 * 1024**3, description="Address space each process of the gate may use.")
-    environment: list[Name] = Field(
+    environment: list[VariableName] = Field(
         default=[], description="Names of environment variables the gate may see, besides PATH."
     )
     changelog: ProjectPath | None = Field(
@@ -105,8 +107,10 @@ class Settings(BaseModel):
     @field_validator("pin")
     @classmethod
     def _is_a_commit_or_a_file(cls, pin: str | None) -> str | None:
-        if pin is None or COMMIT.fullmatch(pin):
-            return pin
+        if pin is None:
+            return None
+        if COMMIT.fullmatch(pin.lower()):
+            return pin.lower()
         parts = PurePosixPath(pin).parts
         if not parts or pin.startswith(("/", "~")) or ".." in parts or not pin.isprintable():
             raise ValueError(
@@ -114,6 +118,16 @@ class Settings(BaseModel):
                 "file's path inside the project"
             )
         return pin
+
+    @field_validator("token", mode="before")
+    @classmethod
+    def _is_no_token_itself(cls, token: object) -> object:
+        if isinstance(token, str) and _TOKEN.match(token):
+            raise ValueError(
+                "a token itself stands here, and stays readable for ever; withdraw it, and write the name of "
+                "an environment variable that holds another"
+            )
+        return token
 
     @field_validator("environment", "token")
     @classmethod

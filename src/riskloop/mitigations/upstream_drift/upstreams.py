@@ -7,6 +7,7 @@ from riskloop.git import Upstream
 from riskloop.mitigations.upstream_drift.project.vendored import Vendored, read_vendored
 from riskloop.mitigations.upstream_drift.settings import Settings
 from riskloop.mitigations.upstream_drift.standing import is_ancestor
+from riskloop.redaction import learn
 from riskloop.risks import Site
 
 
@@ -43,7 +44,7 @@ def acknowledge(settings: Settings, site: Site, commit: str) -> tuple[str, str]:
 
 
 def open_upstream(settings: Settings, site: Site, vendored: Vendored) -> Upstream:
-    """Open the mirror of what was vendored.
+    """Open the mirror of what was vendored; its token is hidden from then on in whatever is written down.
 
     Raises:
         Unmeasurable: the token the register names is not set.
@@ -54,4 +55,5 @@ def open_upstream(settings: Settings, site: Site, vendored: Vendored) -> Upstrea
             f"{settings.token}, which is to hold the token for {vendored.address}, is not set",
             remedy="set it where the service runs, or take `token` out of the register",
         )
+    learn(token)
     return Upstream(state=site.state, source=vendored.address, branch=settings.branch or "", token=token)

@@ -15,7 +15,6 @@ from riskloop.mitigations.upstream_drift.settings import Settings
 from riskloop.redaction import redacted
 from riskloop.risks import Site
 
-_LIKE_A_SECRET = 6
 _OUTPUT = 16 * MEBIBYTE
 _LARGEST_FILE = 16 * 1024 * MEBIBYTE
 _NAMED = 5
@@ -140,15 +139,10 @@ def _tellable(
     finished: Finished, settings: Settings, environment: Mapping[str, str], copy: _Copy
 ) -> Finished:
     """Take secrets and our own places out of what a command printed, before any of it is cut."""
-    said = {}
-    for name in ("stdout", "stderr"):
-        text: bytes = getattr(finished, name)
-        for variable in settings.environment:
-            # What was let through may be a secret, and this goes into an issue.
-            if len(value := environment.get(variable, "")) >= _LIKE_A_SECRET:
-                text = text.replace(value.encode("utf-8", "surrogateescape"), f"${variable}".encode())
-        said[name] = _without_places(text, copy)
-    return replace(finished, stdout=said["stdout"], stderr=said["stderr"])
+    # What was let through may be a secret, and this goes into an issue.
+    told = finished.hiding({name: environment.get(name, "") for name in settings.environment})
+    stdout, stderr = (_without_places(printed, copy) for printed in (told.stdout, told.stderr))
+    return replace(told, stdout=stdout, stderr=stderr)
 
 
 def _without_places(text: bytes, copy: _Copy) -> bytes:
