@@ -115,7 +115,7 @@ class Patchwork:
 
     def refreshed(self, outcome: Outcome) -> bytes:
         """Put the refreshed patch in the place of the old one; give its content."""
-        content = refresh(self.vendoring.mirror(), outcome, self.vendoring.read_settings())
+        (content,) = refresh(self.vendoring.mirror(), [outcome], self.vendoring.read_settings())
         return self.put(outcome.patch.name, content)
 
     def what_am_makes(self, *names: str, commit: str = "", how: Sequence[str] = ("-3",)) -> str:

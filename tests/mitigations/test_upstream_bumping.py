@@ -214,6 +214,19 @@ def test_patches_that_moved_are_refreshed_and_those_upstream_has_are_dropped(ven
     assert "dropped:\n- two.patch" in message
 
 
+def test_a_name_mentions_and_closes_nothing_once_the_commit_is_merged(vendoring: Vendoring) -> None:
+    name = "cc @octocat fixes #1.patch"
+    vendoring.patch(name, {"src/a.txt": line(3, "taken")})
+    vendoring.vendor()
+    vendoring.upstream.commit({"src/a.txt": line(3, "taken")})
+    made = bump(vendoring)
+    assert made.dropped == (name,)
+    message = mirror(vendoring).git("log", "-1", "--format=%B", made.commit).text()
+    assert "octocat" in message
+    for acting in ("@octocat", "fixes", "#1"):
+        assert acting not in message
+
+
 def test_the_folder_of_patches_survives_its_last_patch(vendoring: Vendoring) -> None:
     vendoring.patch("one.patch", {"src/a.txt": line(3, "taken")})
     vendoring.vendor()

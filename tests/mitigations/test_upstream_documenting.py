@@ -39,6 +39,7 @@ BUMP = bump(refreshed=("0002-offset.patch",), dropped=("0005-merged.patch",))
 TEXTS = hostile("riskloop:0123456789abcdef installation=0123456789abcdef delivery=d1 signature=00000000")
 MARKDOWN = MarkdownIt("gfm-like", {"linkify": False, "html": True})
 UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+UNWRITTEN = "has no entry for it: it is not in the project's last commit, or is no text in UTF-8"
 
 
 @pytest.fixture
@@ -75,10 +76,22 @@ def test_the_title_counts_what_is_watched_and_the_log_says_that_it_is_a_part(
     assert title.endswith("(1 commit)")
     log = part(body, "What upstream did")
     assert log.startswith(
-        "By the folder that a commit touches most, merges left out, only of what is vendored"
+        "By the folder that a commit touches most, merges left out, only of what is watched:"
     )
+    assert "with 1 commit of `main` that touches what is watched." in body
     assert "Drop the runner" in log
     assert "Tune ten" not in log
+
+
+def test_of_a_folder_of_upstream_it_is_said_which_and_that_only_its_commits_are_counted(
+    vendoring: Vendoring,
+) -> None:
+    vendoring.vendor(vendoring.pin, strip="src")
+    title, body = proposed(vendoring)
+    assert title.endswith("(1 commit)")
+    assert body.startswith("`vendor/lib` comes from the folder `src` of `upstream` and stands at ")
+    assert "with 1 commit of `main` that touches what is vendored." in body
+    assert "merges left out, only of what is vendored:" in part(body, "What upstream did")
 
 
 def test_a_bump_on_which_all_is_well_says_so_and_shows_no_trouble(vendoring: Vendoring) -> None:
@@ -125,7 +138,7 @@ def test_a_draft_says_every_reason_and_shows_the_three_lines_the_gate_and_the_hu
         "- what the patch 0004-stale.patch changes is gone: tools/run.sh\n"
         "- the patch 0007-out.patch cannot be tried\n"
         "- the local change of src/b.txt is lost\n"
-        "- the changelog has no entry for it\n"
+        f"- CHANGELOG.md {UNWRITTEN}\n"
         "- the gate's command make test did not pass\n\n"
     ) in body
     blocks = part(body, "What stops it").removeprefix("```\n").removesuffix("\n```").split("\n\n")
@@ -186,7 +199,7 @@ def test_the_same_bump_gives_the_same_text_however_old_it_is(vendoring: Vendorin
             {"bump": bump(lost=("a", "b"))},
             ("the local change of a is lost", "the local change of b is lost"),
         ),
-        ((), {"bump": bump(changelog=False)}, ("the changelog has no entry for it",)),
+        ((), {"bump": bump(changelog=False)}, (f"CHANGES {UNWRITTEN}",)),
         ((), {"checks": (PASSED, FAILED)}, ("the gate's command make test did not pass",)),
         ((), {"bump": bump(commit="", problem="there is no commit")}, ("there is no commit",)),
         ((), {"bump": None}, ("there is nothing to bring",)),
@@ -195,6 +208,7 @@ def test_the_same_bump_gives_the_same_text_however_old_it_is(vendoring: Vendorin
 def test_a_bump_is_ready_if_nothing_speaks_against_it(
     vendoring: Vendoring, outcomes: tuple[Outcome, ...], facts: dict[str, Any], reasons: tuple[str, ...]
 ) -> None:
+    vendoring.settings["changelog"] = "CHANGES"
     findings, _ = find(vendoring, outcomes, **({"bump": BUMP} | facts))
     assert is_ready(findings) == (not reasons, reasons)
 

@@ -104,6 +104,22 @@ def test_commits_of_ours_and_a_rewritten_history_are_said(behind: Vendoring) -> 
     assert "; upstream rewrote its history, and no longer leads to the pin." in summarise(rewritten)
 
 
+def test_where_only_a_part_is_watched_its_commits_are_called_so(behind: Vendoring) -> None:
+    behind.settings["watch"] = ["tools", "src"]
+    assert summarise(find(behind)[0]).startswith("vendor/lib is 2 watched commits and 31 days behind main")
+
+
+def test_commits_that_only_the_pin_has_are_listed(tmp_path: Path) -> None:
+    vendoring = Vendoring(tmp_path)
+    vendoring.submodule()
+    ours = vendoring.diverge({"src/a.txt": "ours\n"})
+    evidence = explained(vendoring)
+    listed = section(evidence, "Commits that only the pin has")
+    assert listed.startswith(f"{ours[:12]} ")
+    assert listed.endswith(": Ours alone")
+    assert f"### Commits that only the pin has\n\n```\n{listed}\n```" in evidence.document
+
+
 def test_what_was_acknowledged_is_said_with_who_and_why(behind: Vendoring) -> None:
     commit = behind.upstream.git("rev-parse", "HEAD~1")
     details = {"commit": commit, "upstream": str(behind.upstream.path)}
@@ -117,6 +133,12 @@ def test_what_was_acknowledged_is_said_with_who_and_why(behind: Vendoring) -> No
         f"{commit[:12]}, which Mia acknowledged on 2026-03-02: docs only."
     )
     assert section(evidence, "What upstream did").startswith("tools (1 commit)\n")
+    settings = {**behind.settings, "cooldown": "20d"}
+    behind.settings = settings
+    assert section(explained(behind), "The bump").startswith("None: 1 commit of upstream is younger")
+    behind.decisions = (replace(behind.decisions[0], details=details | {"commit": behind.upstream.head}),)
+    said = section(explained(behind), "The bump")
+    assert said == f"None: what upstream has, up to {behind.upstream.head[:12]}, was acknowledged."
 
 
 def test_the_sections_stand_in_the_order_in_which_a_person_needs_them(behind: Vendoring) -> None:
@@ -129,7 +151,7 @@ def test_the_sections_stand_in_the_order_in_which_a_person_needs_them(behind: Ve
         ("Where 0002-x.patch conflicts", ""),
         ("Files changed by hand", ""),
         ("What was changed by hand", "diff"),
-        ("What upstream did, by the folder a commit touches most", ""),
+        ("What upstream did, by the folder a commit touches most, merges left out", ""),
         ("The gate", ""),
         ("Upstream tags since the pin, the newest first", ""),
         ("The bump", ""),
@@ -196,7 +218,14 @@ def test_of_very_many_patches_those_in_need_of_a_person_are_shown(behind: Vendor
         ),
         ({"bump": bump(refreshed=("x.patch",))}, "\nPatch files refreshed:\n  x.patch"),
         ({"bump": bump(dropped=("x.patch",))}, "\nPatch files dropped, as upstream has them:\n  x.patch"),
-        ({"bump": BUMP}, "\nNo pull request is opened of it: the register says `bump: never`."),
+        {"bump": BUMP},
+        (
+            {"bump": BUMP},
+            (
+                "was made and tried in our own mirror of the project.\nNo pull request is opened of it: the "
+                "register says `bump: never`."
+            ),
+        ),
     ],
 )
 def test_what_the_bump_is_or_why_there_is_none_is_said(

@@ -162,6 +162,30 @@ def test_line_ends_that_were_converted_are_said_in_so_many_words(vendoring: Vend
     assert find(vendoring).notes == ()
 
 
+def test_a_folder_that_is_hardly_upstreams_raises_the_question_whether_the_register_is_right(
+    vendoring: Vendoring,
+) -> None:
+    vendoring.upstream.commit({f"core/{number}.txt": f"{number}\n" for number in range(6)})
+    vendoring.pin = vendoring.upstream.head
+    vendoring.vendor(strip="core")
+    assert find(vendoring).notes == ()
+    vendoring.settings["strip"] = "src"
+    (note,) = find(vendoring).notes
+    assert note == (
+        "0 of the 6 files in vendor/lib are what upstream has at the pin: `upstream`, `pin` or `strip` may "
+        "be wrong"
+    )
+
+
+def test_a_folder_of_which_much_was_left_out_is_upstreams_all_the_same(vendoring: Vendoring) -> None:
+    vendoring.upstream.commit({f"core/{number}.txt": f"{number}\n" for number in range(60)})
+    vendoring.pin = vendoring.upstream.head
+    vendoring.vendor(strip="core")
+    for number in range(1, 60):
+        (vendoring.folder / f"{number}.txt").unlink()
+    assert find(vendoring).notes == ()
+
+
 def test_names_that_are_no_text_or_hold_line_breaks_are_shown_with_escapes(vendoring: Vendoring) -> None:
     vendoring.upstream.write({"bad\udcff": "1\n"})
     vendoring.upstream.commit()

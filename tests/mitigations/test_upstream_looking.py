@@ -191,7 +191,7 @@ def test_commits_of_our_own_in_a_submodule_are_not_lost_to_a_bump(vendoring: Ven
     assert (numbers(observation)["commits_ahead"], numbers(observation)["diverged"]) == (1, 1)
     assert observation.proposal is not None
     assert (observation.proposal.commit, observation.proposal.stands) == ("", True)
-    assert "a bump would drop them" in observation.proposal.reason
+    assert "a bump would drop it" in observation.proposal.reason
 
 
 def test_a_history_rewritten_upstream_is_a_finding_in_words(vendoring: Vendoring) -> None:

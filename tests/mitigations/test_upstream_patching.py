@@ -151,6 +151,28 @@ def test_a_patch_follows_a_file_that_upstream_renamed(work: Patchwork) -> None:
     assert "ours" in work.text(applied.tree, "src/moved.txt")
 
 
+def test_a_patch_follows_a_file_that_upstream_put_in_the_place_of_another(work: Patchwork) -> None:
+    work.pin({"other.txt": "nothing like it\n" * 9})
+    work.patch("0001-moved.patch", {"src/a.txt": numbered(changed={20: "ours"})})
+    work.upstream.git("mv", "--force", "src/a.txt", "other.txt")
+    work.upstream.commit()
+    applied = work.apply()
+    assert [outcome.verdict for outcome in applied.outcomes] == [Verdict.THREE_WAY]
+    assert applied.tree == work.what_am_makes("0001-moved.patch")
+    assert "ours" in work.text(applied.tree, "other.txt")
+
+
+def test_a_patch_does_not_land_in_a_likeness_that_a_patch_left_out_would_have_removed(
+    work: Patchwork,
+) -> None:
+    work.patch("0001-clash.patch", {"src/b.txt": None})
+    work.patch("0002-gone.patch", {"src/a.txt": numbered(changed={3: "ours"})})
+    work.upstream.commit({"src/b.txt": numbered(changed={2: "theirs"}, lines=30), "src/a.txt": None})
+    applied = work.apply()
+    assert [outcome.verdict for outcome in applied.outcomes] == [Verdict.CONFLICT, Verdict.TARGET_GONE]
+    assert applied.tree == work.upstream.tree()
+
+
 def test_a_patch_on_lines_that_upstream_changed_conflicts_with_all_three_sides(work: Patchwork) -> None:
     work.patch("0001-clash.patch", {"src/a.txt": numbered(changed={20: "ours"})})
     work.upstream.commit({"src/a.txt": numbered(changed={20: "theirs"})})
@@ -341,7 +363,7 @@ def test_patches_that_nobody_can_apply_at_the_pin_either_say_so(work: Patchwork)
     work.upstream.commit({"src/a.txt": text})
     outcome = work.outcome()
     assert (outcome.verdict, outcome.files) == (Verdict.CONFLICT, ("src/a.txt",))
-    assert outcome.reason == "it finds no place, and does not apply to the pin either"
+    assert outcome.reason == "it finds no place; it does not apply to the pin either"
     (hunk,) = outcome.hunks
     assert "never there" in hunk.base
     assert "older" in hunk.ours

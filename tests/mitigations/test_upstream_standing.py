@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from riskloop.errors import Unmeasurable
 from riskloop.mitigations.upstream_drift.standing import Standing, count, stand
 from riskloop.risks import Decision
 from tests.mitigations.vendoring import NOW, Vendoring, numbered
@@ -81,6 +82,15 @@ def test_only_the_folder_that_is_vendored_counts_where_nothing_is_watched(vendor
     vendoring.upstream.commit({"docs/x.md": "2\n"}, days_ago=10)
     found = standing(vendoring, strip="src")
     assert (found.behind, round(found.days), found.candidate) == (1, 20, inside)
+
+
+def test_what_upstream_never_had_cannot_be_watched_and_is_named(vendoring: Vendoring) -> None:
+    vendoring.upstream.commit({"src/new.txt": "1\n", "tools/run.sh": None}, days_ago=9)
+    assert standing(vendoring, watch=["src/new.txt", "tools/run.sh", "src/"]).behind == 1
+    with pytest.raises(Unmeasurable, match=r"has no scr, neither at .* nor on main.*upstream's top"):
+        standing(vendoring, watch=["src", "scr"])
+    with pytest.raises(Unmeasurable, match=r"has no a\.txt.*write src/a\.txt in `watch`"):
+        standing(vendoring, watch=["a.txt"], strip="src")
 
 
 def test_only_what_is_watched_counts_and_a_release_outside_of_it_is_told_all_the_same(

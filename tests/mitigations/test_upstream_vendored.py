@@ -190,7 +190,7 @@ def test_a_missing_or_linked_pin_file_is_refused(vendoring: Vendoring) -> None:
     vendoring.vendor()
     path = vendoring.project.path / PIN_FILE
     path.rename(vendoring.project.path / "pin")
-    assert "cannot be read" in refusal(vendoring)
+    assert refusal(vendoring).startswith(f"there is no file {PIN_FILE}, which `pin` names; name the file")
     path.symlink_to(vendoring.project.path / "pin")
     assert "cannot be read" in refusal(vendoring)
 

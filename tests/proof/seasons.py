@@ -1,5 +1,6 @@
 """A team that vendors a library for a season: weekly looks, what upstream does, and what people do."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,7 @@ from riskloop.proposing import carry_out
 from riskloop.register import Register, load
 from riskloop.services import Services, open_services
 from riskloop.settings import Settings, read_settings
+from riskloop.state_directory import prepare
 from tests.emulator.rig import Rig
 from tests.mitigations.vendoring import FOLDER, MITIGATION, NOW, PATCHES, PIN_FILE, Repository, Vendoring, numbered
 
@@ -96,7 +98,7 @@ class Season:
         return replace(
             read,
             state=self.state,
-            store_url=SecretStr(f"sqlite:///{self.state / 'riskloop.sqlite'}"),
+            store_url=SecretStr(f"sqlite:///{self.room / 'riskloop.sqlite'}"),
             allowed_roots=(self.room,),
             github_token=SecretStr(self.rig.tokens.github),
             github_url=self.rig.github_url,
@@ -108,6 +110,14 @@ class Season:
     def bare(self) -> Repository:
         """The git of the repository on GitHub."""
         return Repository(self.room / "git" / f"{self.repository}.git")
+
+    def another_machine(self) -> "Season":
+        """Give the same with a state directory of its own, which has what all machines must share."""
+        state = self.room / "another-state"
+        prepare(state)
+        for name in ("installation", "key"):
+            shutil.copy(self.state / name, state / name)
+        return replace(self, state=state)
 
     def register(self) -> Register:
         return load(self.settings.register, kinds(), allowed_roots=self.settings.allowed_roots)
@@ -142,6 +152,11 @@ class Season:
         """Have upstream commit something, some days before now."""
         self._at(self.there.upstream, days_ago)
         return self.there.upstream.commit(files, message=message)
+
+    def upstream_rewrites(self) -> str:
+        """Have upstream begin anew, with the files it has; give its commit."""
+        self._at(self.there.upstream, days_ago=5)
+        return self.there.rewrite()
 
     def _at(self, repository: Repository, days_ago: float = 0.0) -> None:
         repository.days_ago = (NOW - (self.now - timedelta(days=days_ago))) / timedelta(days=1)

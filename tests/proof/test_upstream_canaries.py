@@ -102,9 +102,13 @@ def test_no_secret_comes_out_of_a_season(
     said = [season.week()]
     changed = {"src/a.txt": numbered(changed={20: f"pasted {UPSTREAMS} and {GITHUBS}"})}
     season.upstream_commits(changed, message=f"Paste {UPSTREAMS} and {GITHUBS}")
+    # Texts are cut at some length, and half a secret is one too.
+    for length in range(250, 320, 10):
+        season.upstream_commits({}, message=f"{'x' * length} {GITHUBS}")
     publish(season, server)
     said.append(season.week())
     # A person's commit that holds them, then a token that is refused, one that is missing, and a moved address.
+    season.person_commits({"m": "1"}, message=f"{'x' * 100} {GITHUBS}")
     season.person_commits({"n": "1"}, message=f"Say {GITHUBS} and {UPSTREAMS}")
     season.upstream_commits({"src/new.txt": "1"}, message="More")
     publish(season, server)

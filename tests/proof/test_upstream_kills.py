@@ -1,68 +1,201 @@
 """A look at vendored code that is killed anywhere, or done twice at once, ends in one pull request all the same."""
 
 import os
+import shutil
 import signal
-import threading
-import time
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
+from github.Requester import Requester
 
 from riskloop.store import Store
 from tests.emulator.rig import Rig
 from tests.mitigations.vendoring import numbered
-from tests.proof.seasons import Season, begin
+from tests.proof.seasons import BRANCH, Season, begin
 from tests.proof.seeding import SEED
-from tests.store.children import start
+from tests.proxy.fates import Weather
+from tests.store.children import start, together
 
 pytestmark = pytest.mark.server
 
-KILLS = int(os.environ.get("AL_KILLS", "3"))
+GITS = 75
+"""At so many commands of git a look with something to propose can be killed, about."""
+REQUESTS = 8
+"""And at so many requests to GitHub, before or after each."""
+KILLS = 2
+"""At git, for each thing that happens; all of them were tried once."""
 
 
-def run_and_kill(season: Season, chance: Random, longest: float) -> bool:
-    """Run once in a process of its own, which is killed at some moment; say whether it was in time."""
+@dataclass(frozen=True, slots=True)
+class Death:
+    """The moment at which a process is killed.
+
+    Args:
+        nth: at the so manieth command of git, or request to GitHub.
+        of: `git`, or what has happened of the request: `sent`, `answered`.
+    """
+
+    nth: int
+    of: str
+
+
+def die(death: Death, room: Path) -> None:
+    """Have this process be killed when the moment has come."""
+    if death.of == "git":
+        left, programs = room / "left", room / "programs"
+        left.write_text(str(death.nth))
+        programs.mkdir(exist_ok=True)
+        git = programs / "git"
+        lines = (
+            "#!/bin/sh",
+            f"left=$(($(cat {left}) - 1))",
+            f"echo $left >{left}",
+            "[ $left -eq 0 ] && kill -KILL $PPID",
+            f'exec {shutil.which("git")} "$@"',
+        )
+        git.write_text("\n".join(lines) + "\n")
+        git.chmod(0o755)
+        os.environ["PATH"] = f"{programs}:{os.environ['PATH']}"
+        return
+    ask, count = Requester.requestJson, 0
+
+    def asking(self: Requester, *given: Any, **named: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count == death.nth and death.of == "sent":
+            os.kill(os.getpid(), signal.SIGKILL)
+        answer = ask(self, *given, **named)
+        if count == death.nth:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return answer
+
+    Requester.requestJson = asking  # type: ignore[method-assign]  # of a process that is about to die
+
+
+def run_and_die(season: Season, death: Death) -> bool:
+    """Run once in a process of its own, that is killed; say whether the moment came before its end."""
 
     def work(store: Store) -> str:
         store.close()
+        die(death, season.room)
         return season.run()
 
-    child = start(f"sqlite:///{season.room}/aside.sqlite", work)
+    child = start(aside(season), work)
     child.let_go()
-    threading.Event().wait(chance.uniform(0.0, longest))
-    os.kill(child.process, signal.SIGKILL)
-    return child.wait()[0] == -signal.SIGKILL
+    code, words = child.wait()
+    season.rig.github.settle()
+    assert code in (-signal.SIGKILL, 0), words
+    return code != 0
 
 
-def test_killed(own_rig: Rig, tmp_path: Path) -> None:
-    chance = Random(SEED)
+def aside(season: Season) -> str:
+    """Give a store for what a child is started with; a look opens its own."""
+    return f"sqlite:///{season.room / 'aside.sqlite'}"
+
+
+def open_pulls(season: Season) -> int:
+    return sum(standing in ("open", "draft") for standing in season.standing())
+
+
+def assert_tidy(season: Season) -> None:
+    """Make sure that nothing half-done is left in the state directory."""
+    assert list((season.state / "scratch").iterdir()) == []
+    for mirror in (*(season.state / "mirrors").glob("*/"), *(season.state / "upstreams").glob("*/")):
+        left = [*mirror.rglob("*.lock"), *(mirror / "objects" / "pack").glob("tmp_*")]
+        assert left == []
+    with sqlite3.connect(season.room / "riskloop.sqlite") as store:
+        assert store.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def conflict(season: Season) -> None:
+    season.upstream_commits({"src/a.txt": numbered(changed={20: "theirs"})})
+
+
+def more(season: Season) -> None:
+    season.upstream_commits({"src/new.txt": "1\n"})
+
+
+def person(season: Season) -> None:
+    season.person_commits({"note.txt": "checked\n"}, message="Note it")
+    season.upstream_commits({"src/new.txt": "2\n"})
+
+
+def pass_over(season: Season) -> None:
+    season.acknowledge("main")
+
+
+@pytest.mark.parametrize(
+    ("before", "happens", "standing", "comments"),
+    [
+        ((), conflict, "draft", 0),
+        ((conflict,), more, "draft", 0),
+        ((more,), person, "open", 1),
+        ((conflict,), pass_over, "closed", 1),
+    ],
+    ids=["opened", "updated", "left to a person", "closed"],
+)
+def test_killed_anywhere_the_next_run_ends_where_one_that_lives_does(
+    own_rig: Rig,
+    tmp_path: Path,
+    before: tuple[Callable[[Season], None], ...],
+    happens: Callable[[Season], None],
+    standing: str,
+    comments: int,
+) -> None:
+    chance = Random(f"{SEED} {happens.__name__}")
+    season = begin(own_rig, tmp_path)
+    for step in (None, *before):
+        if step is not None:
+            step(season)
+        season.week()
+    happens(season)
+    season.pass_days()
+    deaths = [Death(nth, "git") for nth in sorted(chance.sample(range(1, GITS), KILLS))]
+    for of in ("sent", "answered"):
+        deaths += [Death(nth, of) for nth in sorted(chance.sample(range(1, REQUESTS), 1))]
+    killed = 0
+    for death in deaths:
+        killed += run_and_die(season, death)
+        assert open_pulls(season) <= 1
+    assert killed
+    season.run()
+    assert season.standing() == [standing]
+    assert len(season.comments(1)) == comments
+    assert len(season.issues()) <= 1
+    assert_tidy(season)
+
+
+@pytest.mark.parametrize("machines", [1, 2])
+def test_two_at_once_open_update_and_close_one_pull_request(
+    own_rig: Rig, tmp_path: Path, machines: int
+) -> None:
     season = begin(own_rig, tmp_path)
     season.week()
-    began = time.monotonic()
-    season.upstream_commits({"src/a.txt": numbered(changed={20: "theirs"})}, message="Rework line twenty")
-    steps = [
-        lambda: None,
-        lambda: season.upstream_commits({"src/new.txt": "1"}, message="More"),
-        lambda: (season.person_commits({"n": "1"}, message="Mine"), season.upstream_commits({"src/new.txt": "2"})),
-        lambda: season.acknowledge("main"),
-    ]
-    killed = 0
-    for step in steps:
-        step()
+    own_rig.github.disturb(Weather(seed=SEED, latency=(0.0, 0.2)))
+    other = season if machines == 1 else season.another_machine()
+
+    def work(one: Season) -> Callable[[Store], str]:
+        def run(store: Store) -> str:
+            store.close()
+            return one.run()
+
+        return run
+
+    for happens in (conflict, more, person, pass_over):
+        happens(season)
         season.pass_days()
-        longest = 1.3
-        for _ in range(KILLS):
-            killed += run_and_kill(season, chance, longest)
-            own_rig.github.settle()
-            assert [one for one in season.standing() if one not in ("closed", "merged")] in ([], ["draft"], ["open"]), season.standing()
-        t = time.monotonic()
-        said = season.run()
-        print(said, season.standing(), [len(season.comments(1)) if season.pulls() else 0], time.monotonic() - t, killed)
-        with season.services() as services:
-            import sqlite3
-            db = sqlite3.connect(season.state / "riskloop.sqlite")
-            print(db.execute("select state, count(*), group_concat(substr(last_error,1,200)) from deliveries group by 1").fetchall(), len(season.issues()), )
-        print(sorted(p.name for p in (season.state / "scratch").iterdir()))
-        print(sorted(str(p.relative_to(season.state)) for p in season.state.rglob("*") if "lock" in p.name or "tmp_" in p.name or ".new" in p.name))
-    assert False
+        other.now = season.now
+        ended = together(aside(season), work(season), work(other))
+        assert [code for code, _ in ended] == [0, 0], ended
+        assert not any("could not be proposed" in words for _, words in ended), ended
+        assert len(season.standing()) == 1, ended
+        assert len(season.issues()) == 1
+    assert len(season.comments(1)) == 2
+    assert season.bare.git("log", "-1", "--format=%s", BRANCH) == "Note it"
+    for one in {season.state, other.state}:
+        assert list((one / "scratch").iterdir()) == []

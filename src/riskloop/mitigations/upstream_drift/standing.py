@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from riskloop.errors import Unmeasurable
 from riskloop.git import Followed, Upstream
 from riskloop.mitigations.upstream_drift.settings import Settings
 from riskloop.risks import Decision, Site
@@ -54,9 +55,10 @@ def stand(upstream: Upstream, followed: Followed, settings: Settings, site: Site
     """Say where a pin stands; it must be in the mirror, with its history.
 
     Raises:
-        Unmeasurable: the mirror cannot be read.
+        Unmeasurable: the mirror cannot be read, or upstream has nothing that is watched.
     """
     head = followed.head
+    _require_watched(upstream, settings, pin=pin, followed=followed)
     ahead, total = count(upstream, pin, head)
     rewritten = _was_led_to(upstream, pin, leads=ahead == 0)
     acknowledged = _acknowledged(upstream, site.decisions, pin=pin, head=head) if total else None
@@ -113,6 +115,26 @@ def _candidate(upstream: Upstream, missing: Sequence[str], paths: Sequence[str],
     # On the branch itself: an old commit that was merged yesterday has been on the branch for a day.
     newest = ("rev-list", "--first-parent", "--max-count=1", f"--before={int(before)}")
     return upstream.git(*newest, *missing, "--", *paths).text().strip()
+
+
+def _require_watched(upstream: Upstream, settings: Settings, *, pin: str, followed: Followed) -> None:
+    """Refuse to watch what never was there: with a name that is misspelt it would be silent for ever."""
+    for path in settings.watch:
+        if _has_path(upstream, path, pin, followed.head):
+            continue
+        below = f"{settings.strip.rstrip('/')}/{path}" if settings.strip else ""
+        meant = bool(below) and _has_path(upstream, below, pin, followed.head)
+        raise Unmeasurable(
+            f"{upstream.source} has no {path}, neither at {pin[:12]} nor on {followed.branch}",
+            remedy=f"write {below} in `watch`: its paths begin at upstream's top"
+            if meant
+            else "correct `watch` in the register; its paths begin at upstream's top",
+        )
+
+
+def _has_path(upstream: Upstream, path: str, *commits: str) -> bool:
+    listing = ("ls-tree", "-z", "--full-tree")
+    return any(upstream.git(*listing, commit, "--", path.rstrip("/")).stdout for commit in commits)
 
 
 def _releases(tags: Mapping[str, str], missing: Mapping[str, int]) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from riskloop.mitigations.upstream_drift.project.vendored import PIN, Vendored
 from riskloop.mitigations.upstream_drift.settings import Settings
 from riskloop.mitigations.upstream_drift.standing import count_commits
 from riskloop.risks import Site
+from riskloop.wording.escaping import inert
 
 _NAMED = 5
 _SHORT = 12
@@ -158,10 +159,10 @@ def _stands_in_the_way(vendored: Vendored, upstream: Upstream, hacks: Hacks, can
     if vendored.submodule:
         own = int(upstream.git("rev-list", "--count", vendored.pin, f"^{candidate}").text())
         if own:
-            commits = "1 commit" if own == 1 else f"{own} commits"
+            commits, them = ("1 commit", "it") if own == 1 else (f"{own} commits", "them")
             return (
                 f"the submodule is pinned to {vendored.pin[:_SHORT]}, which has {commits} that "
-                f"{candidate[:_SHORT]} lacks: a bump would drop them"
+                f"{candidate[:_SHORT]} lacks: a bump would drop {them}"
             )
     elif not hacks.tree:
         return f"{vendored.path} is not in the project's last commit; commit it first"
@@ -191,15 +192,14 @@ def _write_patches(
     """Write anew what applies elsewhere by now, and take away what upstream has."""
     folder = _patches(vendored, settings)
     refreshed, dropped = [], []
+    moved = [one for one in applied.outcomes if one.verdict in (Verdict.OFFSET, Verdict.THREE_WAY)]
+    for outcome, content in zip(moved, refresh(draft.upstream, moved, settings), strict=True):
+        if content != outcome.patch.content:
+            draft.write(f"{folder}/{outcome.patch.name}", content)
+            refreshed.append(outcome.patch.name)
     for outcome in applied.outcomes:
-        path = f"{folder}/{outcome.patch.name}"
-        if outcome.verdict in (Verdict.OFFSET, Verdict.THREE_WAY):
-            content = refresh(draft.upstream, outcome, settings)
-            if content != outcome.patch.content:
-                draft.write(path, content)
-                refreshed.append(outcome.patch.name)
-        elif outcome.verdict is Verdict.UPSTREAMED:
-            draft.remove([path])
+        if outcome.verdict is Verdict.UPSTREAMED:
+            draft.remove([f"{folder}/{outcome.patch.name}"])
             dropped.append(outcome.patch.name)
     if dropped and series.listed is not None:
         draft.write(f"{folder}/{SERIES}", _without(series.listed, dropped))
@@ -239,6 +239,7 @@ def _write_changelog(
 
 
 def _message(vendored: Vendored, bump: Bump, commits: int) -> str:
+    """Write the commit's message: once it is merged, what it mentions and closes is done."""
     old, new = vendored.pin[:_SHORT], bump.candidate[:_SHORT]
     source = f" of {vendored.address}" if is_remote(vendored.address) else ""
     lists = (
@@ -247,8 +248,8 @@ def _message(vendored: Vendored, bump: Bump, commits: int) -> str:
         ("Local changes that do not merge, and are lost", bump.lost),
     )
     parts = [
-        f"Bump {vendored.path} from {old} to {new}",
+        f"Bump {inert(vendored.path)} from {old} to {new}",
         f"It brings {commits} upstream commit{'' if commits == 1 else 's'}{source}.",
-        *("\n".join((f"{title}:", *(f"- {name}" for name in names))) for title, names in lists if names),
+        *("\n".join((f"{title}:", *(f"- {inert(name)}" for name in names))) for title, names in lists if names),
     ]
     return "\n\n".join(parts) + "\n"

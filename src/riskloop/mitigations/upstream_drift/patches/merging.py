@@ -41,7 +41,9 @@ class Merged:
     hunks: tuple[Hunk, ...] = ()
 
 
-def merge(bench: Workbench, *, base: str, ours: str, theirs: str, paths: Sequence[str]) -> Merged:
+def merge(
+    bench: Workbench, *, base: str, ours: str, theirs: str, paths: Sequence[str], pin: str = ""
+) -> Merged:
     """Merge two trees that came from a third.
 
     Args:
@@ -49,6 +51,7 @@ def merge(bench: Workbench, *, base: str, ours: str, theirs: str, paths: Sequenc
         ours: upstream's side.
         theirs: the patch's side.
         paths: the files that the patch touches.
+        pin: the pin's tree without any patch; the base if not given.
 
     Raises:
         Unmeasurable: content that is needed cannot be fetched, or git fails.
@@ -57,7 +60,7 @@ def merge(bench: Workbench, *, base: str, ours: str, theirs: str, paths: Sequenc
     # if told not to, and the mirror does not have their content.
     sides = [bench.entries(tree, paths)[1] for tree in (base, ours, theirs)]
     if any(path in sides[0] and path not in sides[1] for path in paths):
-        sides[1] |= _added(bench, base, ours)
+        sides[1] |= _movable(bench, base, ours, pin or base)
     bench.upstream.bring_blobs(
         entry.name for side in sides for entry in side.values() if entry.mode != SUBMODULE
     )
@@ -99,19 +102,30 @@ def _name(commit: bytes) -> str:
     return object_name("commit", commit)
 
 
-def _added(bench: Workbench, base: str, ours: str) -> dict[str, Entry]:
+def _movable(bench: Workbench, base: str, ours: str, pin: str) -> dict[str, Entry]:
     """List the files that may be a target under its new name, those of the same name or ending first."""
-    listed = bench.git("diff-tree", "-r", "-z", "--no-renames", base, ours).text().split("\0")
-    gone, added = list[PurePosixPath](), list[tuple[str, Entry]]()
+    changed = list(_changed(bench, base, ours))
+    # What a patch that was left out takes away still stands here, and yet upstream did not add it.
+    since = changed if pin == base else list(_changed(bench, pin, ours))
+    new = {path for did, path, _, _ in since if did == "A"}
+    contents = {old.name for did, _, old, _ in (*changed, *since) if did == "D"}
+    places = [PurePosixPath(path) for did, path, _, _ in changed if did == "D"]
+    names, endings = {path.name for path in places}, {path.suffix for path in places}
+    found = [
+        (path, entry)
+        for did, path, _, entry in changed
+        if (did == "A" and path in new) or (did == "M" and entry.name in contents)
+    ]
+    found.sort(key=lambda file: _likeness(PurePosixPath(file[0]), names, endings))
+    return dict(found[:_RENAMES])
+
+
+def _changed(bench: Workbench, older: str, newer: str) -> Iterator[tuple[str, str, Entry, Entry]]:
+    """List what is different between two trees: how, where, and what stands there in either."""
+    listed = bench.git("diff-tree", "-r", "-z", "--no-renames", older, newer).text().split("\0")
     for what, path in zip(listed[::2], listed[1::2], strict=False):
-        _, mode, _, name, did = what.split(" ")
-        if did == "A":
-            added.append((path, Entry(mode.encode(), name)))
-        elif did == "D":
-            gone.append(PurePosixPath(path))
-    names, endings = {path.name for path in gone}, {path.suffix for path in gone}
-    added.sort(key=lambda file: _likeness(PurePosixPath(file[0]), names, endings))
-    return dict(added[:_RENAMES])
+        old_mode, mode, old, name, did = what.removeprefix(":").split(" ")
+        yield did, path, Entry(old_mode.encode(), old), Entry(mode.encode(), name)
 
 
 def _likeness(path: PurePosixPath, names: set[str], endings: set[str]) -> int:

@@ -239,7 +239,8 @@ class _Trial:
             self._follow(patch, None, self.bench.tree())
         aside = replace(self.bench, room=self.bench.room / "pin")
         base, theirs = aside.trees_around(then)
-        merged = merge(self.bench, base=base, ours=self.base, theirs=theirs, paths=patch.paths)
+        pin = self.at_pin.onto if self.at_pin is not None else ""
+        merged = merge(self.bench, base=base, ours=self.base, theirs=theirs, paths=patch.paths, pin=pin)
         if merged.clashing:
             self.outcomes.append(self._blamed(_clashing(patch, merged)))
         elif merged.tree == self.base:
@@ -279,10 +280,10 @@ class _Trial:
         there = self.bench.git("ls-files", "-z", "--", *targets).text().split("\0") if targets else []
         gone = tuple(dict.fromkeys(path for path in targets if path not in there))
         failed = [(path, int(line)) for path, line in _FAILED.findall(words)]
-        elsewhere = ", and does not apply to the pin either" if self.at_pin is not None else ""
+        elsewhere = "; it does not apply to the pin either" if self.at_pin is not None else ""
         if gone and len(gone) == len(set(targets)):
             return Outcome(
-                patch=patch, verdict=Verdict.TARGET_GONE, reason=_lacking(gone) + elsewhere, files=gone
+                patch=patch, verdict=Verdict.TARGET_GONE, reason=f"{_lacking(gone)}{elsewhere}", files=gone
             )
         clashing = (*(path for path, _ in failed), *gone) or patch.paths
         return Outcome(

@@ -1,16 +1,19 @@
 """Rewrites a patch so that it fits upstream as it is now, and keeps everything its author said about it."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from riskloop.files import scratch
 from riskloop.git import Upstream
 from riskloop.mitigations.upstream_drift.patches.diffs import NOWHERE, decode_mail
 from riskloop.mitigations.upstream_drift.patches.series import Patch
-from riskloop.mitigations.upstream_drift.patches.verdicts import Outcome
+from riskloop.mitigations.upstream_drift.patches.verdicts import Outcome, Step
 from riskloop.mitigations.upstream_drift.patches.workbench import Workbench
 from riskloop.mitigations.upstream_drift.settings import Settings
 
 _DIFFERENCE = ("diff-tree", "-r", "-M", "--full-index", "--no-ext-diff", "--no-textconv")
+_FORMATS = ("--stat=72", "--summary", "--patch", "--binary")
 _START = re.compile(rb"(?m)^(?:diff --git |Index: |--- (?=[^\n]*\n\+\+\+ [^\n]*\n@@ -))")
 # What format-patch puts between a message and its diff, and after it.
 _STAT = re.compile(
@@ -21,26 +24,68 @@ _STAT = re.compile(
 _SIGNATURE = re.compile(rb"\n(-- \r?\n(?:[^ +\-\\@\r\n][^\n]*\n?)?\s*)\Z")
 
 
-def refresh(upstream: Upstream, outcome: Outcome, settings: Settings) -> bytes:
-    """Give the new content of a patch's file: what was written around the change stays as it is.
+def refresh(upstream: Upstream, outcomes: Sequence[Outcome], settings: Settings) -> list[bytes]:
+    """Give the new content of patches' files: what was written around a change stays as it is.
 
     Of several mails in one file only the first one's words are kept, as their changes are one now.
 
     Args:
-        outcome: of a patch that applies.
+        outcomes: of patches that apply, in the order of their series, so that each is applied again once.
 
     Raises:
         Unmeasurable: the mirror cannot be read.
     """
+    steps = [step for outcome in outcomes for step in _steps(outcome)]
+    paths = tuple(dict.fromkeys(path for step in steps for path in step.paths))
+    with scratch(upstream.state, "refresh") as room:
+        replay = _Replay(bench=Workbench(upstream=upstream, room=room, paths=paths))
+        return [_refreshed(upstream, outcome, settings, replay.around(outcome)) for outcome in outcomes]
+
+
+def _steps(outcome: Outcome) -> tuple[Step, ...]:
+    return (*outcome.earlier, outcome.step) if outcome.step is not None else ()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Replay:
+    """Goes through a series once more, from one patch to the next.
+
+    Args:
+        base: the tree that was laid.
+        steps: what was applied to it since.
+        part: the tree of what the bench holds now; empty if it is not known.
+    """
+
+    bench: Workbench
+    base: str = ""
+    steps: tuple[Step, ...] = ()
+    part: str = ""
+
+    def around(self, outcome: Outcome) -> tuple[str, str]:
+        """Give trees before and after a patch, perhaps only with the files that the patches touch."""
+        if outcome.step is None:
+            return outcome.before, outcome.after
+        return self._go(outcome.before, outcome.earlier), self._go(outcome.before, _steps(outcome))
+
+    def _go(self, base: str, steps: tuple[Step, ...]) -> str:
+        if base != self.base or steps[: len(self.steps)] != self.steps:
+            self.bench.lay(base)
+            self.base, self.steps, self.part = base, (), ""
+        if ahead := steps[len(self.steps) :]:
+            self.bench.replay(ahead)
+            self.steps, self.part = steps, ""
+        self.part = self.part or self.bench.part()
+        return self.part
+
+
+def _refreshed(upstream: Upstream, outcome: Outcome, settings: Settings, around: tuple[str, str]) -> bytes:
     patch = outcome.patch
     front = _front(patch, settings)
-    with scratch(upstream.state, "refresh") as room:
-        steps = (*outcome.earlier, *([outcome.step] if outcome.step is not None else ()))
-        paths = tuple(dict.fromkeys(path for step in steps for path in step.paths))
-        around = Workbench(upstream=upstream, room=room, paths=paths).trees_around(outcome)
     trees = [_below(upstream, tree, front) for tree in around]
-    change = upstream.git(*_DIFFERENCE, "--patch", "--binary", *_prefixes(patch, front), *trees).stdout
-    stat = upstream.git(*_DIFFERENCE, "--stat=72", "--summary", *trees).stdout
+    said = upstream.git(*_DIFFERENCE, *_FORMATS, *_prefixes(patch, front), *trees).stdout
+    # The two are an empty line apart, and there is none before it: of a name git prints no line's end.
+    stat, _, change = said.partition(b"\n\n")
+    stat += b"\n" if stat else b""
     content = decode_mail(patch.content)
     start = found.start() if (found := _START.search(content)) else len(content)
     signature = _SIGNATURE.search(content, start)

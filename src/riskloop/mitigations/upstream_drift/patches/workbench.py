@@ -136,8 +136,7 @@ class Workbench:
     def tree(self) -> str:
         """Store the tree that was laid, with what the index has become, and give its name."""
         if self.paths is None:
-            # The mirror lacks the content of most files; what is not touched need not be here.
-            return self.git("write-tree", "--missing-ok").text().strip()
+            return self.part()
         present = {}
         for line in self.git("ls-files", "--stage", "-z").text().split("\0")[:-1]:
             what, _, path = line.partition("\t")
@@ -150,6 +149,11 @@ class Workbench:
         name, made = graft(self._top, self._stored, changes)
         self.store("tree", made)
         return name
+
+    def part(self) -> str:
+        """Store what stands in the index, and nothing else of the tree that was laid, as a tree."""
+        # The mirror lacks the content of most files; what is not touched need not be here.
+        return self.git("write-tree", "--missing-ok").text().strip()
 
     def _read_folders(self, blobs: Sequence[str]) -> None:
         """Read the folders that may change, as git stores them, and fetch the content that is not here."""

@@ -24,6 +24,8 @@ from riskloop.mitigations.upstream_drift.project.vendored import Vendored
 from riskloop.risks import Site
 
 _LARGEST_COMPARED = MEBIBYTE
+_ENOUGH_TO_DOUBT = 5
+_HARDLY = 9
 _LINE_ENDS = "changed in its line ends only"
 
 Pair = tuple[Entry | None, Entry | None]
@@ -106,6 +108,10 @@ def find_hacks(vendored: Vendored, upstream: Upstream, site: Site, *, pin: str, 
     if found and all(hack.how == _LINE_ENDS for hack in found):
         said = "differ from upstream only in their line ends: a checkout or an editor converted them"
         notes += (f"all {len(found)} changed files {said}",)
+    else:
+        there = sum(on_disk[path].entry is not None for path in strange)
+        patched_ones = set(changed) & set(touched) - set(strange)
+        notes += _doubts(vendored, upstream, pin, strange=there, astray=len(changed) - len(patched_ones))
     uncommitted = (
         path
         for path in sorted(paths)
@@ -162,6 +168,25 @@ def shown(path: str) -> str:
     """Write a file's name so that it can be printed: bytes that are no text, and controls, become escapes."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+def _doubts(
+    vendored: Vendored, upstream: Upstream, pin: str, *, strange: int, astray: int
+) -> tuple[str, ...]:
+    """Doubt the register where hardly a file is upstream's: so many are not changed by hand.
+
+    Args:
+        strange: how many files of the folder are neither upstream's nor a patch's.
+        astray: how many of upstream's files the folder has otherwise, or not at all.
+    """
+    if strange < _ENOUGH_TO_DOUBT:
+        return ()
+    same = upstream.git("ls-tree", "-r", "-z", "--name-only", pin).text().count("\0") - astray
+    if same * _HARDLY >= strange:
+        return ()
+    settings = "`upstream` or the commit" if vendored.submodule else "`upstream`, `pin` or `strip`"
+    counted = f"{same} of the {same + strange} files in {vendored.path}"
+    return (f"{counted} are what upstream has at the pin: {settings} may be wrong",)
 
 
 def _unpatched(path: str, changed: Mapping[str, Entry], committed: Mapping[str, Pair]) -> Pair:

@@ -201,6 +201,11 @@ def _read_pin(place: _Place) -> tuple[str, str]:
         )
     if COMMIT.fullmatch(given):
         return given, ""
+    if not os.path.lexists(place.site.project / given):
+        raise Unmeasurable(
+            f"there is no file {given}, which `pin` names",
+            remedy="name the file that holds the commit, or write the commit itself, all 40 digits of it",
+        )
     content = read_file(place.site.project, given, limit=_LARGEST_PIN_FILE)
     pins = {found.decode().lower() for found in PIN.findall(content)}
     if len(pins) != 1:

@@ -12,7 +12,7 @@ from riskloop.mitigations.upstream_drift.standing import count_commits
 from riskloop.mitigations.upstream_drift.telling import listing
 from riskloop.mitigations.upstream_drift.telling.blaming import Blame, blame
 from riskloop.mitigations.upstream_drift.telling.findings import Findings, is_ready
-from riskloop.mitigations.upstream_drift.telling.history import LONGEST, Log, read_log
+from riskloop.mitigations.upstream_drift.telling.history import LONGEST, Log, read_log, read_own
 from riskloop.risks import Site
 from riskloop.wording import escaping
 from riskloop.wording.figures import quantity
@@ -87,6 +87,7 @@ def document(findings: Findings, upstream: Upstream, *, summary: str) -> str:
         _patches(findings, rows=everything),
         _local_changes(findings, rows=everything),
         _gate(findings, limit=everything),
+        _own(upstream, findings),
         _log(log, findings, rows=LONGEST, each=LONGEST),
         _releases(findings, rows=everything),
         _evidence(findings, hunks=everything, diff=everything),
@@ -119,7 +120,14 @@ def _intro(findings: Findings, commits: int) -> str:
     # A folder of this machine is nothing to publish.
     source = vendored.address if is_remote(vendored.address) else PurePosixPath(vendored.address).name
     path, address = escaping.code(vendored.path), escaping.code(source)
-    further = f"{quantity(commits, 'commits')} further on {escaping.code(standing.branch)}"
+    branch, settings = escaping.code(standing.branch), findings.settings
+    if settings.strip:
+        address = f"the folder {escaping.code(settings.strip)} of {address}"
+    if settings.watched:
+        touch = "touches" if commits == 1 else "touch"
+        further = f"with {quantity(commits, 'commits')} of {branch} that {touch} what is {_counted(findings)}"
+    else:
+        further = f"{quantity(commits, 'commits')} further on {branch}"
     lines = [f"{path} comes from {address} and stands at {old}. This brings it to {new}, {further}."]
     if _GITHUB.fullmatch(vendored.address) and not standing.ahead:
         place = vendored.address.rstrip("/").removesuffix(".git")
@@ -127,6 +135,16 @@ def _intro(findings: Findings, commits: int) -> str:
         lines.append(f"[All that changed upstream](<{link}>).")
     lines += [f"{_safe(note)}." for note in findings.notes]
     return "\n\n".join(lines)
+
+
+def _counted(findings: Findings) -> str:
+    """Say of which part of upstream the commits are counted, where that is not all of it."""
+    return "watched" if findings.settings.watch else "vendored"
+
+
+def _own(upstream: Upstream, findings: Findings) -> str:
+    own = read_own(upstream, findings.standing)
+    return f"### {listing.OWN}\n\n{escaping.fenced(listing.list_commits(own, rows=LONGEST))}" if own else ""
 
 
 def _readiness(findings: Findings) -> str:
@@ -226,8 +244,7 @@ def _to_leave_it(findings: Findings, site: Site) -> str:
 def _log(log: Log, findings: Findings, *, rows: int, each: int) -> str:
     if not log.commits:
         return ""
-    settings = findings.settings
-    only = ", only of what is vendored or watched" if settings.watch or settings.strip else ""
+    only = f", only of what is {_counted(findings)}" if findings.settings.watched else ""
     return (
         f"### What upstream did\n\nBy the folder that a commit touches most, merges left out{only}:\n\n"
         f"{escaping.fenced(listing.list_log(log, rows=rows, each=each), limit=DOCUMENT_LIMIT)}"

@@ -12,7 +12,7 @@ from riskloop.mitigations.upstream_drift.telling import listing
 from riskloop.mitigations.upstream_drift.telling.blaming import Blame, blame
 from riskloop.mitigations.upstream_drift.telling.documenting import document, done_to
 from riskloop.mitigations.upstream_drift.telling.findings import Findings, is_ready
-from riskloop.mitigations.upstream_drift.telling.history import Log, read_log
+from riskloop.mitigations.upstream_drift.telling.history import Commit, Log, read_log, read_own
 from riskloop.mitigations.upstream_drift.telling.listing import SHORT, one_line
 from riskloop.risks import Site
 from riskloop.wording.figures import quantity
@@ -39,7 +39,7 @@ def explain(findings: Findings, upstream: Upstream, site: Site) -> Evidence:
     said = summarise(findings)
     return Evidence(
         summary=said,
-        sections=tuple(_sections(findings, blames, log)),
+        sections=tuple(_sections(findings, blames, log, read_own(upstream, standing))),
         document=document(findings, upstream, summary=said),
         fingerprint=fingerprint(findings),
         details=_details(findings, blames, site),
@@ -79,7 +79,8 @@ def _how_far(findings: Findings) -> str:
     days = f" and {quantity(int(standing.days), 'days')}" if standing.days >= 1 else ""
     count = len(standing.releases)
     releases = f" ({quantity(count, 'releases')})" if count else ""
-    return f"is {quantity(standing.behind, 'commits')}{days} behind {branch}{releases}"
+    commits = quantity(standing.behind, "watched commits" if findings.settings.watch else "commits")
+    return f"is {commits}{days} behind {branch}{releases}"
 
 
 def _how_patches_are(findings: Findings) -> Iterator[str]:
@@ -101,7 +102,9 @@ def _how_patches_are(findings: Findings) -> Iterator[str]:
         yield "its one patch applies" if total == 1 else f"all {total} patches apply"
 
 
-def _sections(findings: Findings, blames: tuple[Blame, ...], log: Log) -> Iterator[Section]:
+def _sections(
+    findings: Findings, blames: tuple[Blame, ...], log: Log, own: tuple[Commit, ...]
+) -> Iterator[Section]:
     """Give the sections, the most telling first; those with nothing in them are left out."""
     if blames:
         shown = [one.text for one in blames[:_BLOCKS]]
@@ -121,9 +124,7 @@ def _sections(findings: Findings, blames: tuple[Blame, ...], log: Log) -> Iterat
         yield Section(title="Files changed by hand", body=listing.list_hacks(findings.hacks, rows=_ROWS))
     if findings.hacks.diff:
         yield Section(title="What was changed by hand", body=findings.hacks.diff, language="diff")
-    if log.commits:
-        text = listing.list_log(log, rows=_ROWS, each=_LOG_EACH)
-        yield Section(title="What upstream did, by the folder a commit touches most", body=text)
+    yield from _histories(log, own)
     if findings.checks:
         yield Section(title="The gate", body=_gate(findings))
     if findings.standing.releases:
@@ -133,6 +134,14 @@ def _sections(findings: Findings, blames: tuple[Blame, ...], log: Log) -> Iterat
     if findings.notes:
         notes = listing.list_names(findings.notes, rows=_ROWS, what="notes")
         yield Section(title="Read with care", body=notes)
+
+
+def _histories(log: Log, own: tuple[Commit, ...]) -> Iterator[Section]:
+    if own:
+        yield Section(title=listing.OWN, body=listing.list_commits(own, rows=_LOG_EACH))
+    if log.commits:
+        text = listing.list_log(log, rows=_ROWS, each=_LOG_EACH)
+        yield Section(title=f"What upstream did, {listing.HOW_LOGGED}", body=text)
 
 
 def _gate(findings: Findings) -> str:
@@ -156,12 +165,20 @@ def _bump(findings: Findings) -> str:
                 f"None: {quantity(standing.waiting, 'commits')} of upstream "
                 f"{'is' if standing.waiting == 1 else 'are'} younger than the cooldown."
             )
+        if standing.acknowledged:
+            return f"None: what upstream has, up to {standing.baseline[:SHORT]}, was acknowledged."
         return "None: upstream has nothing new to bring."
     if not bump.commit:
         return f"None of {bump.candidate[:SHORT]}: {one_line(bump.problem)}."
-    lines = [f"Commit {bump.commit[:SHORT]} brings {bump.candidate[:SHORT]}, on the branch {bump.branch}."]
     if findings.settings.bump == "never":
-        lines.append("No pull request is opened of it: the register says `bump: never`.")
+        made = f"A commit that brings {bump.candidate[:SHORT]} was made and tried in our own mirror"
+        lines = [
+            f"{made} of the project.",
+            "No pull request is opened of it: the register says `bump: never`.",
+        ]
+    else:
+        brings = f"Commit {bump.commit[:SHORT]} brings {bump.candidate[:SHORT]}"
+        lines = [f"{brings}, on the branch {bump.branch}."]
     ready, reasons = is_ready(findings)
     lines.append("It is ready for review." if ready else "It is not ready for review, because")
     lines += [f"- {one_line(reason)}" for reason in reasons]

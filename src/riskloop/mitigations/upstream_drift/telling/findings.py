@@ -74,7 +74,10 @@ def is_ready(findings: Findings) -> tuple[bool, tuple[str, ...]]:
     reasons += _some([_of_patch(outcome) for outcome in findings.stopped], "patches")
     reasons += _some([f"the local change of {path} is lost" for path in bump.lost], "local changes")
     if not bump.changelog:
-        reasons.append("the changelog has no entry for it")
+        reasons.append(
+            f"{findings.settings.changelog} has no entry for it: it is not in the project's last commit, or "
+            "is no text in UTF-8"
+        )
     if findings.failure is not None:
         reasons.append(f"the gate's command {findings.failure.command} did not pass")
     elif len(findings.checks) < len(findings.settings.gate):

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from riskloop.git import Upstream
 from riskloop.mitigations.upstream_drift.settings import Settings
+from riskloop.mitigations.upstream_drift.standing import Standing
 
 LONGEST = 2_000
 """Commits of a log that are read; of a longer one the newest."""
@@ -77,6 +78,18 @@ def read_log(upstream: Upstream, settings: Settings, *, since: str, until: str) 
     if since == until:
         return Log(areas=(), whole=True)
     return _read_log(upstream, since, until, settings.watched, (settings.strip or "").strip("/"))
+
+
+def read_own(upstream: Upstream, standing: Standing) -> tuple[Commit, ...]:
+    """Read the commits that the pin has and the followed branch has not, the newest first; LONGEST at most.
+
+    Raises:
+        Unmeasurable: the mirror cannot be read.
+    """
+    if not standing.ahead:
+        return ()
+    asked = (*_LOG, f"--max-count={LONGEST}", standing.pin, f"^{standing.head}", "--")
+    return tuple(commit for commit, _ in _commits(upstream.git(*asked).text()))
 
 
 # What two commits say never changes: the issue and the pull request of one look are told from one reading.

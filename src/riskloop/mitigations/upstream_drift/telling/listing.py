@@ -5,19 +5,25 @@ from collections.abc import Sequence
 from riskloop.mitigations.upstream_drift.patches.verdicts import Applied, Outcome
 from riskloop.mitigations.upstream_drift.project.hacks import Hacks
 from riskloop.mitigations.upstream_drift.telling.history import Area, Commit, Log
+from riskloop.redaction import without_secrets
 from riskloop.wording.escaping import shortened, visible
 from riskloop.wording.figures import quantity
 
 SHORT = 12
 """Digits of a commit's name that are shown."""
+HOW_LOGGED = "by the folder a commit touches most, merges left out"
+OWN = "Commits that only the pin has"
 _NAME = 120
 _WORDS = 300
 _COLUMN = 60
+_SPARE = 8
 
 
 def one_line(text: str, *, limit: int = _WORDS) -> str:
     """Write text from anywhere as one line of at most `limit` characters, nothing hidden in it."""
-    return shortened(" ".join(visible(text[: limit * 2]).split()), limit)
+    # Before it is cut: half a secret is no longer known as one.
+    whole = without_secrets(text[: limit * _SPARE])
+    return shortened(" ".join(visible(whole[: limit * 2]).split()), limit)
 
 
 def name_commit(commit: Commit) -> str:
@@ -100,6 +106,11 @@ def _of_area(area: Area, rows: int) -> str:
     lines = [name_commit(commit) for commit in area.commits[:rows]]
     lines += _more(len(area.commits) - rows, "commits")
     return "\n".join((title, *(f"  {line}" for line in lines)))
+
+
+def list_commits(commits: Sequence[Commit], *, rows: int) -> str:
+    """Write commits in a line each."""
+    return "\n".join([*map(name_commit, commits[:rows]), *_more(len(commits) - rows, "commits")])
 
 
 def list_names(names: Sequence[str], *, rows: int, what: str) -> str:
