@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from timing import HEADER, Result, compare, print_row
-from vendored_history import BEHIND, LAST, PATCHES, PIN, SERIES, VENDORED, History, git, make_history
+from vendored_history import BEHIND, LAST, PATCHES, PIN, PINNED, SERIES, VENDORED, History, git, make_history
 
 from riskloop.files import scratch
 from riskloop.git import Upstream
@@ -34,11 +34,11 @@ NOW = datetime.fromtimestamp(LAST, UTC) + timedelta(hours=1)
 RUNS = 9
 
 
-def settings_of(history: History, address: str) -> Settings:
+def settings_of(history: History, address: str, branch: str = "main") -> Settings:
     """Say what a register would say of the vendored folder."""
     said = {"path": VENDORED, "upstream": address, "pin": PIN, "patches": SERIES}
     return Settings.model_validate(
-        said | {"cooldown": "1m"},
+        said | {"cooldown": "1m", "branch": branch},
         context={"project": history.project, "allowed_roots": (history.upstream.parent,)},
     )
 
@@ -134,23 +134,28 @@ def make_worktree(history: History, clone: Path, name: str) -> Path:
 
 
 def measure_looks(history: History, state: Path) -> None:
-    """Print how long a whole look takes that finds nothing new upstream: in a folder, and over https."""
+    """Print how long a whole look takes: one that finds nothing new, and one that makes its bump again."""
     with serving(history.upstream.parent) as server, trusting(server.authority):
-        for where, address in (
-            ("a folder", str(history.upstream)),
-            ("https", f"{server.address}/{history.upstream.name}"),
+        folder, https = str(history.upstream), f"{server.address}/{history.upstream.name}"
+        nothing = f"a whole look with {PATCHES} patches and nothing new upstream"
+        behind = f"the same, {BEHIND} commits behind: the bump is made again, as the last look made it"
+        for name, address, branch, goal in (
+            (f"{nothing}, over https from this machine", https, PINNED, 10.0),
+            (f"{nothing}, in a folder of this machine", folder, PINNED, 10.0),
+            (f"{behind}, in a folder of this machine", folder, "main", None),
         ):
+            settings, site = settings_of(history, address, branch), site_of(history, state)
+            found = {one.metric: one.value for one in measure(settings, site).measurements}
+            assert found["commits_behind"] == (BEHIND if branch == "main" else 0)
             print_row(
                 compare(
-                    f"a whole look with nothing new upstream, {BEHIND} commits behind and {PATCHES} patches, "
-                    f"against `git ls-remote`: {where} on this machine",
-                    partial(measure, settings_of(history, address), site_of(history, state)),
+                    f"{name}, against `git ls-remote`",
+                    partial(measure, settings, site),
                     partial(git, history.project, "ls-remote", address, trusted=server.authority),
-                    goal=10.0,
+                    goal=goal,
                     runs=RUNS,
-                    why="git ls-remote is one question; a look asks a hundred, most of them to judge the "
-                    "patches and to make the commit of the bump, each in a git process of its own, of 2 to 8 "
-                    "ms",
+                    why="git ls-remote is one question to a process next door; a look asks sixteen, one of "
+                    "them of each file on disk, and each needs a git process of its own, of 2 to 8 ms",
                 )
             )
 

@@ -21,6 +21,9 @@ PATCHES = 20
 LAST = 1_767_225_600
 """When the newest commit was made: 2026-01-01, in seconds since 1970."""
 
+PINNED = "pinned"
+"""The branch of upstream that ends at the pin: who follows it finds nothing new."""
+
 PIN, SERIES, VENDORED = "upstream.pin", "patches", "vendor/upstream"
 """Where the project has the pin, the patches, and what it vendored."""
 
@@ -30,7 +33,7 @@ _MOVED, _CROWDED = (15, 16, 17), (18, 19)
 _CHANGED = (*_MOVED, *_CROWDED)
 _FILES_OF_A_PATCH = 3
 _SHORT, _LONG = 50, 150
-_SIDE_BRANCH, _PIN = "refs/heads/side", "refs/heads/pinned"
+_SIDE_BRANCH, _PIN = "refs/heads/side", f"refs/heads/{PINNED}"
 _NAME, _ADDRESS = "Bench", "bench@example.com"
 _SPOKEN = """
 self result value index buffer config state error options request response token stream parse build read write
@@ -100,8 +103,7 @@ def make_history(folder: Path) -> History:
     _import(upstream)
     head = git(upstream, "rev-parse", "refs/heads/main")
     pin = git(upstream, "rev-parse", _PIN)
-    for name in (_SIDE_BRANCH, _PIN):
-        git(upstream, "update-ref", "-d", name)
+    git(upstream, "update-ref", "-d", _SIDE_BRANCH)
     # Deltas are kept as they are: each is of the version before.
     git(upstream, "repack", "-adq", "--write-bitmap-index")
     desk = folder / "desk.git"

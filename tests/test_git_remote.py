@@ -194,11 +194,15 @@ def test_a_branch_that_moved_once_is_read_and_judged_again(both: Both) -> None:
 
 def test_a_branch_that_may_not_be_pushed_is_refused_with_the_right_that_is_missing(both: Both) -> None:
     hook = both.place / "remote.git" / "hooks" / "pre-receive"
-    hook.write_text("#!/bin/sh\necho protected >&2\nexit 1\n")
+    hook.write_text("#!/bin/sh\nprintf 'it is \\033[31mprotected\\n' >&2\nexit 1\n")
     hook.chmod(0o755)
-    with pytest.raises(Refused, match="protected") as refused:
+    with pytest.raises(Refused, match="protected; pre-receive hook declined;") as refused:
         both.remote.replace(BRANCH, both.ours("one"), base=both.base)
     assert "contents: write" in refused.value.remedy
+    assert refused.value.what.isprintable()
+    # The other side's words, and none of the command's.
+    for ours in ("--force-with-lease", "exit code", "failed to push"):
+        assert ours not in refused.value.what
 
 
 def test_a_repository_that_is_not_there_is_said_to_be_unreadable(both: Both) -> None:

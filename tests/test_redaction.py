@@ -6,6 +6,7 @@ import logging
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 from urllib.parse import quote, quote_plus
@@ -14,8 +15,19 @@ import pytest
 from pydantic import SecretStr
 
 from riskloop.errors import GaveUp, RiskloopError, StoreError
-from riskloop.redaction import HIDDEN, Redactor, clean_errors, install, redacted, secrets_in, without_secrets
+from riskloop.redaction import (
+    HIDDEN,
+    Redactor,
+    clean_errors,
+    install,
+    learn,
+    redacted,
+    secrets_in,
+    without_secrets,
+    without_values,
+)
 from riskloop.settings import Settings, read_settings
+from riskloop.wording.escaping import fenced, inert, prose
 
 TOKEN = 'correct/horse+battery&"staple"=ü-7'
 KEY = bytes(range(200, 232))
@@ -274,3 +286,32 @@ def test_what_a_process_says_at_its_end_in_its_threads_and_as_warnings_holds_no_
     )
     assert HIDDEN in said.stderr
     assert "canary" not in said.stdout + said.stderr
+
+
+def test_a_secret_that_is_learnt_later_is_hidden_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("riskloop.redaction._known.redactor", Redactor(()))
+    said = "the token is an-upstreams-t0ken"
+    assert without_secrets(said) == redacted(said) == said
+    learn("an-upstreams-t0ken")
+    learn("")
+    assert without_secrets(said) == redacted(said) == f"the token is {HIDDEN}"
+
+
+@pytest.mark.parametrize("show", [inert, prose, lambda text: fenced(text).split("\n")[1]])
+def test_a_secret_is_hidden_in_a_text_that_is_ready_to_be_shown(show: Callable[[str], str]) -> None:
+    secret = "s@cret/#1*[x]_y"
+    shown = show(f"it is {secret} here")
+    assert secret not in shown
+    assert Redactor((secret,)).exact(shown) == f"it is {HIDDEN} here"
+
+
+def test_the_value_of_a_variable_is_hidden_in_every_spelling_and_named_where_it_stands_as_it_is() -> None:
+    value = "va/lue+1"
+    encoded = base64.b64encode(f"user:{value}".encode())
+    printed = b"is %s, \xff %s, %s" % (value.encode(), encoded, quote(value, safe="").encode())
+    said = without_values(printed, {"TOKEN": value, "MODE": "on"})
+    assert said.startswith(b"is $TOKEN, \xff ")
+    assert encoded not in said
+    assert said.count(HIDDEN.encode()) == 2
+    assert said.endswith(HIDDEN.encode())
+    assert without_values(b"mode on", {"MODE": "on"}) == b"mode on"

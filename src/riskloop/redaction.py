@@ -80,7 +80,7 @@ class Redactor:
         self._spellings = sorted(spelled, key=len, reverse=True)
 
     def exact(self, text: str) -> str:
-        """Hide our own secrets, also as base64, hexadecimal, addresses, JSON, HTML and Markdown spell them."""
+        """Hide our own secrets, also as base64, hexadecimal, addresses, JSON, HTML, Markdown have them."""
         for spelling in self._spellings:
             text = text.replace(spelling, HIDDEN)
         return text
@@ -172,12 +172,12 @@ _known = _Known()
 
 
 def redacted(text: str) -> str:
-    """Hide in a log line or an error what `install` and `learn` were told of, and whatever has a secret's shape."""
+    """Hide in a log line or an error what this process knows for a secret, and what has the shape of one."""
     return _known.redactor(text)
 
 
 def without_secrets(text: str) -> str:
-    """Hide in a text from anywhere what `install` and `learn` were told of, and leave the rest as it is."""
+    """Hide in a text from anywhere what this process knows for a secret, and leave the rest as it is."""
     return _known.redactor.exact(text)
 
 

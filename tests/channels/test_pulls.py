@@ -277,6 +277,13 @@ def test_a_refusal_names_the_rights_it_takes(
         ask()
 
 
+def test_of_an_archived_repository_no_rights_are_asked(rig: Rig, pulls: Pulls, repository: str) -> None:
+    rig.github.people.archive(repository)
+    with pytest.raises(GaveUp, match="archived") as caught:
+        pulls.open(PROPOSAL, turn=at_once)
+    assert caught.value.remedy.startswith("name another repository in the register")
+
+
 def test_one_that_is_there_and_in_no_list_is_left_for_the_next_run(rig: Rig, pulls: Pulls) -> None:
     words = "Validation Failed: A pull request already exists for acme:x."
     rig.github.fail(github_says(422, words), path=PULLS)

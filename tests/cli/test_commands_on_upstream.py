@@ -3,6 +3,7 @@
 import pytest
 
 from riskloop.cli import app
+from riskloop.cli.running import plainly
 from tests.cli.conftest import Shell
 
 GIVEN = ("--to", "1a2b3c4", "--who", "Mia")
@@ -27,6 +28,15 @@ def test_what_is_no_vendored_code_is_refused_before_anything_is_started(shell: S
     assert ended.code == 1
     assert "stale.fixture_drift" in ended.err
     assert not (shell.project / ".riskloop").exists()
+
+
+def test_a_refusal_is_told_without_what_prefect_puts_in_front_of_it() -> None:
+    wrapped = "Flow run encountered an exception:"
+    assert plainly(f"{wrapped} Refused: the pin has it already; name a later commit") == (
+        "the pin has it already; name a later commit"
+    )
+    assert plainly(f"{wrapped} KeyError: 'x'") == f"{wrapped} KeyError: 'x'"
+    assert plainly("over the threshold: a.upstream_drift") == "over the threshold: a.upstream_drift"
 
 
 def test_the_command_is_listed_with_what_it_does(shell: Shell) -> None:

@@ -450,13 +450,18 @@ def test_files_that_cannot_be_fetched_stop_the_bump_and_leave_nothing(vendoring:
     ("mitigation", "branch"),
     [
         ("lib.upstream_drift", "riskloop/lib.upstream_drift"),
-        ("a..b", "riskloop/a-.b"),
-        (".a b~^:?*[\\", "riskloop/-a-b-------"),
-        ("a.lock", "riskloop/a-lock"),
-        ("a.", "riskloop/a-"),
+        ("a..b", "riskloop/a-.b-f62b42"),
+        (".a b~^:?*[\\", "riskloop/-a-b--------1b1a0b"),
+        ("a.lock", "riskloop/a-lock-e018dd"),
+        ("a.", "riskloop/a--5ab640"),
         ("", "riskloop/upstream"),
     ],
 )
 def test_the_branch_has_a_name_that_git_allows(vendoring: Vendoring, mitigation: str, branch: str) -> None:
     assert branch_of(mitigation) == branch
     vendoring.upstream.git("check-ref-format", f"refs/heads/{branch}")
+
+
+def test_no_two_mitigations_have_one_branch() -> None:
+    names = ("a..b", "a-.b", "a.lock", "a-lock", "a.", "a-")
+    assert len({branch_of(name) for name in names}) == len(names)

@@ -218,7 +218,6 @@ def test_of_very_many_patches_those_in_need_of_a_person_are_shown(behind: Vendor
         ),
         ({"bump": bump(refreshed=("x.patch",))}, "\nPatch files refreshed:\n  x.patch"),
         ({"bump": bump(dropped=("x.patch",))}, "\nPatch files dropped, as upstream has them:\n  x.patch"),
-        {"bump": BUMP},
         (
             {"bump": BUMP},
             (
@@ -232,6 +231,11 @@ def test_what_the_bump_is_or_why_there_is_none_is_said(
     behind: Vendoring, facts: dict[str, Bump], says: str
 ) -> None:
     assert says in section(explained(behind, **facts), "The bump")
+
+
+def test_no_branch_is_promised_that_may_never_have_been_pushed(behind: Vendoring) -> None:
+    behind.settings["bump"] = "pull_request"
+    assert BUMP.branch not in section(explained(behind, bump=BUMP), "The bump")
 
 
 def test_without_anything_old_enough_there_is_no_bump_and_it_is_said_why(vendoring: Vendoring) -> None:

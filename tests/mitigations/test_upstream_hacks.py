@@ -293,6 +293,22 @@ def test_a_killed_look_does_not_stop_the_next(vendoring: Vendoring) -> None:
     assert list((vendoring.state / "scratch").glob("*")) == []
 
 
+def test_the_second_look_remembers_which_files_it_read(vendoring: Vendoring) -> None:
+    vendoring.vendor()
+    hour_ago = vendoring.site.now.timestamp() - 3600
+    for file in vendoring.folder.rglob("*"):
+        # Of a file as young as the index git cannot tell, and reads it again.
+        os.utime(file, (hour_ago, hour_ago), follow_symlinks=False)
+    find(vendoring)
+    [index] = (vendoring.state / "indexes").glob("*.index")
+    written = index.stat().st_mtime_ns, index.stat().st_ino
+    assert find(vendoring).found == ()
+    assert (index.stat().st_mtime_ns, index.stat().st_ino) == written
+    os.utime(vendoring.folder / "src/a.txt")
+    assert find(vendoring).found == ()
+    assert (index.stat().st_mtime_ns, index.stat().st_ino) != written
+
+
 def test_a_long_difference_is_cut(vendoring: Vendoring) -> None:
     vendoring.vendor()
     vendoring.project.write({f"{FOLDER}/long": numbered(lines=5 * LINES)})

@@ -1,7 +1,7 @@
 """A team that vendors a library for a season: weekly looks, what upstream does, and what people do."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,17 @@ from riskloop.services import Services, open_services
 from riskloop.settings import Settings, read_settings
 from riskloop.state_directory import prepare
 from tests.emulator.rig import Rig
-from tests.mitigations.vendoring import FOLDER, MITIGATION, NOW, PATCHES, PIN_FILE, Repository, Vendoring, numbered
+from tests.mitigations.vendoring import (
+    FOLDER,
+    MITIGATION,
+    NOW,
+    PATCHES,
+    PIN_FILE,
+    Content,
+    Repository,
+    Vendoring,
+    numbered,
+)
 
 BRANCH = f"riskloop/{MITIGATION}"
 LONG_AGO = timedelta(days=120)
@@ -136,7 +146,7 @@ class Season:
         )
         self.commit({"riskloop.yaml": text}, message="Say it in the register")
 
-    def commit(self, files: dict[str, str | bytes | None], *, message: str = "Work on it") -> str:
+    def commit(self, files: Mapping[str, Content], *, message: str = "Work on it") -> str:
         """Commit in the project, and push that to its main branch."""
         self._at(self.there.project)
         made = self.there.project.commit(files, message=message)
@@ -147,7 +157,7 @@ class Season:
         self.there.project.git("push", "--quiet", "--force", str(self.bare.path), "HEAD:refs/heads/main")
 
     def upstream_commits(
-        self, files: dict[str, str | bytes | None], *, message: str = "Change", days_ago: float = 5
+        self, files: Mapping[str, Content], *, message: str = "Change", days_ago: float = 5
     ) -> str:
         """Have upstream commit something, some days before now."""
         self._at(self.there.upstream, days_ago)
@@ -240,7 +250,11 @@ class Season:
     def standing(self) -> list[str]:
         """Say of each pull request, the oldest first, how it stands."""
         return [
-            "merged" if one["merged_at"] else "draft" if one["draft"] and one["state"] == "open" else one["state"]
+            "merged"
+            if one["merged_at"]
+            else "draft"
+            if one["draft"] and one["state"] == "open"
+            else one["state"]
             for one in self.pulls()
         ]
 
@@ -258,7 +272,7 @@ class Season:
         path = f"/repos/{self.repository}/pulls/{number}"
         self.rig.ask_github("PATCH", path, {"state": "closed"}, token=self.rig.tokens.strangers_github)
 
-    def person_commits(self, files: dict[str, str | bytes | None], *, message: str) -> str:
+    def person_commits(self, files: Mapping[str, Content], *, message: str) -> str:
         """Have a person put a commit on our branch."""
         theirs = Repository(self.room / "theirs")
         theirs.git("fetch", "--quiet", str(self.bare.path), f"+refs/heads/{BRANCH}:refs/remotes/o/b")
@@ -269,7 +283,7 @@ class Season:
         return made
 
     def person_merges(self, number: int, *, squash: bool = False) -> str:
-        """Have a person merge our branch on GitHub, and the project's copy here follow; give main's commit."""
+        """Have a person merge our branch on GitHub, and the project here follow; give main's commit."""
         path = f"/repos/{self.repository}/pulls/{number}/merge"
         self.rig.ask_github("PUT", path, {}, token=self.rig.tokens.strangers_github)
         project = self.there.project

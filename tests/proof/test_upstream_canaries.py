@@ -58,7 +58,9 @@ def argv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     log, programs = tmp_path / "argv", tmp_path / "programs"
     programs.mkdir()
     spy = programs / "git"
-    spy.write_text(f'#!/bin/sh\n[ "$GIT_DIR" ] && printf "%s\\n" "$*" >>{log}\nexec {shutil.which("git")} "$@"\n')
+    spy.write_text(
+        f'#!/bin/sh\n[ "$GIT_DIR" ] && printf "%s\\n" "$*" >>{log}\nexec {shutil.which("git")} "$@"\n'
+    )
     spy.chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     return log
@@ -96,7 +98,6 @@ def test_no_secret_comes_out_of_a_season(
     server: Server,
     argv: Path,
     log: StringIO,
-    monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     said = [season.week()]
@@ -107,7 +108,7 @@ def test_no_secret_comes_out_of_a_season(
         season.upstream_commits({}, message=f"{'x' * length} {GITHUBS}")
     publish(season, server)
     said.append(season.week())
-    # A person's commit that holds them, then a token that is refused, one that is missing, and a moved address.
+    # A person's commit that holds them, then a token that is refused, and an address that has moved.
     season.person_commits({"m": "1"}, message=f"{'x' * 100} {GITHUBS}")
     season.person_commits({"n": "1"}, message=f"Say {GITHUBS} and {UPSTREAMS}")
     season.upstream_commits({"src/new.txt": "1"}, message="More")
@@ -130,7 +131,9 @@ def test_no_secret_comes_out_of_a_season(
     seen = {
         "what was said": "\n".join(said),
         "the log": log.getvalue(),
-        "the issues": json.dumps([season.issues(), [season.comments(one["number"]) for one in season.issues()]]),
+        "the issues": json.dumps(
+            [season.issues(), [season.comments(one["number"]) for one in season.issues()]]
+        ),
         "the pull requests": json.dumps([pulls, [season.comments(one["number"]) for one in pulls]]),
         "Slack": json.dumps(season.rig.messages(season.channel)),
         "argv": argv.read_text(),
@@ -141,4 +144,3 @@ def test_no_secret_comes_out_of_a_season(
     assert redaction.HIDDEN in seen["the pull requests"]
     # What upstream has is in its objects, packed, here as there.
     assert canaries.found_in_files(season.state, but=frozenset({"key"})) == {}
-    monkeypatch.undo()

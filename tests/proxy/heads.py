@@ -1,4 +1,4 @@
-"""Shows pull requests with the commits that were pushed to their branches, of which the emulator knows nothing.
+"""Shows pull requests with what was pushed to their branches, of which the emulator knows nothing.
 
 A pull request that is over keeps the commit it ended with, as GitHub's do.
 """

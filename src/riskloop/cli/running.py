@@ -1,11 +1,12 @@
 """The commands that start something: the service, a run, a decision."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from riskloop import tables
+from riskloop import errors, tables
 from riskloop.cli.place import FINE, HERE, OPEN, Flag, Place
 from riskloop.errors import RiskloopError
 from riskloop.mitigations import kinds
@@ -14,6 +15,9 @@ from riskloop.register import Register
 from riskloop.services import open_services
 from riskloop.settings import Settings
 from riskloop.status import Status, describe, never_assessed, read_status
+
+# As `prefect.flow_engine` has it written.
+_WRAPPED = re.compile(r"Flow run encountered an exception: (?P<sort>\w+): (?P<says>.+)", re.DOTALL)
 
 
 def up(*, once: Flag = False, place: Place = HERE) -> int:
@@ -101,9 +105,18 @@ def run_flows(settings: Settings, register: Register, parameters: Mapping[str, M
     with service(settings, project=register.project, only=tuple(flows), say=tables.say) as running:
         ended = [run_deployment(running, flow, given) for flow, given in flows.items()]
     for one in ended:
-        tables.say(f"{one.name}: {one.state}{f': {one.message}' if one.message else ''}")
+        message = plainly(one.message)
+        tables.say(f"{one.name}: {one.state}{f': {message}' if message else ''}")
     code: int = verdict(ended)
     return FINE if code == OPEN else code
+
+
+def plainly(message: str) -> str:
+    """Take what Prefect puts in front of a refusal of ours; what is no sentence of ours stays whole."""
+    found = _WRAPPED.fullmatch(message)
+    sort = getattr(errors, found["sort"], None) if found else None
+    ours = isinstance(sort, type) and issubclass(sort, RiskloopError)
+    return found["says"] if found and ours else message
 
 
 def adopt(mitigation: str, /, *, who: str, why: str, place: Place = HERE) -> int:

@@ -9,6 +9,7 @@ from riskloop.commands import Finished
 from riskloop.errors import Refused, Unmeasurable
 from riskloop.files import locked, remove_tree, scratch, stays_inside
 from riskloop.git.bare import TIMEOUT, Bare
+from riskloop.git.listing import read_listing
 
 HEAD = "refs/riskloop/head"
 """Where the project's HEAD is kept in the mirror."""
@@ -38,6 +39,11 @@ class Mirror(Bare):
         """
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with locked(self.path.with_suffix(".lock"), wait=TIMEOUT):
+            self._prepare()
+            known = self._head()
+            # To ask is half the work of a fetch, and mostly nothing is new.
+            if known.succeeded and known.text().strip() == self._ask():
+                return known.text().strip()
             fetched = self._fetch()
             if not fetched.succeeded and not self._sound():
                 remove_tree(self.path)
@@ -49,7 +55,15 @@ class Mirror(Bare):
                 if _NO_HEAD in fetched.stderr:
                     return None
                 raise Unmeasurable(f"{self.source} cannot be read by git: {fetched.account(lines=3)}")
-            return self.git("rev-parse", "--verify", f"{HEAD}^{{commit}}").text().strip()
+            return self._must(self._head()).text().strip()
+
+    def _ask(self) -> str | None:
+        """Ask the source for its HEAD; None if it does not say, or has none."""
+        followed = read_listing(self._run(("ls-remote", "--", self.source, "HEAD")).stdout, "")
+        return followed.head if followed is not None else None
+
+    def _head(self) -> Finished:
+        return self._run(("rev-parse", "--verify", f"{HEAD}^{{commit}}"))
 
     def _fetch(self, *how: str) -> Finished:
         self._prepare()

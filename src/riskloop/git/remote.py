@@ -1,5 +1,6 @@
 """Another repository that branches of ours go to: what a person did there is never overwritten."""
 
+import re
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -10,9 +11,15 @@ from riskloop.errors import Refused, TryAgain, Unmeasurable
 from riskloop.files import locked
 from riskloop.git.bare import TIMEOUT, Bare, login
 from riskloop.git.mirror import COMMITTER, HEAD
+from riskloop.redaction import redacted
 
 _NO_BRANCH = b"couldn't find remote ref"
 _ATTEMPTS = 2
+_LONGEST = 600
+_SAID = re.compile(
+    r"^(?:remote:|fatal:|error:(?! failed to push)) *(?P<said>\S.*)$|^ ! \[.*\((?P<why>[^()]*)\)$",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,4 +173,9 @@ def _pushed(branch: str) -> str:
 
 
 def _account(finished: Finished) -> str:
-    return " ".join(finished.account(lines=6).split())
+    """Say why git could not: what the other side said, or git itself, without the commands and addresses."""
+    said = redacted(finished.stderr.decode("utf-8", "replace"))
+    words = [" ".join((line["said"] or line["why"]).split()).rstrip(".") for line in _SAID.finditer(said)]
+    whole = "; ".join(dict.fromkeys(words))[:_LONGEST] or " ".join(finished.account(lines=6).split())
+    # It goes into logs, too, and a terminal obeys what it prints.
+    return "".join(letter if letter.isprintable() else "?" for letter in whole)

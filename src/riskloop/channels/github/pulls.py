@@ -17,10 +17,15 @@ from riskloop.proposals import Proposal
 from riskloop.wording import pulls as wording
 
 _log = logging.getLogger(__name__)
-_RIGHTS = "give the token the rights contents: write and pull requests: write there"
+_RIGHTS = (
+    "give the token the rights contents: write and pull requests: write there, or correct the repository in "
+    "the register"
+)
+_ELSEWHERE = "name another repository in the register, or take this one out of the archive"
 _FORBIDDEN = frozenset({"403", "404"})
-# GitHub tells these two refusals from others by its words only.
+# GitHub tells these refusals from others by its words only.
 _THERE_ALREADY = "a pull request already exists"
+_ARCHIVED = "was archived"
 _NO_DRAFTS = "draft pull requests are not supported"
 
 
@@ -292,13 +297,14 @@ def _is_from(data: Mapping[str, Any], branch: str) -> bool:
 
 
 def _allowed(answer: Answer) -> Any:
-    """Give what came back; a refusal names the rights it takes.
+    """Give what came back; a refusal names the rights it takes, unless there are none to be had.
 
     Raises:
         TryAgain, Ambiguous, GaveUp: the answer is a failure.
     """
     if answer.failure is not None and answer.row in _FORBIDDEN:
-        raise GaveUp(answer.failure.what, remedy=_RIGHTS)
+        archived = _ARCHIVED in answer.failure.what.lower()
+        raise GaveUp(answer.failure.what, remedy=_ELSEWHERE if archived else _RIGHTS)
     return answer.need()
 
 

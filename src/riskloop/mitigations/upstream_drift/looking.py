@@ -61,7 +61,7 @@ def _observe(
 def _look(
     settings: Settings, site: Site, vendored: Vendored, upstream: Upstream, *, followed: Followed, room: Path
 ) -> Findings:
-    if not upstream.bring(vendored.pin, beside=vendored.git_dir):
+    if vendored.pin != followed.head and not upstream.bring(vendored.pin, beside=vendored.git_dir):
         also = ", nor of the submodule here" if vendored.submodule else ""
         raise Unmeasurable(
             f"the pin {vendored.pin} is no commit of {vendored.address}{also}: it is wrong, or upstream has "

@@ -87,6 +87,8 @@ def stand(upstream: Upstream, followed: Followed, settings: Settings, site: Site
 
 def count(upstream: Upstream, pin: str, head: str) -> tuple[int, int]:
     """Count the commits that only the pin has, and those that only the head has."""
+    if pin == head:
+        return 0, 0
     ahead, behind = upstream.git("rev-list", "--left-right", "--count", f"{pin}...{head}").text().split()
     return int(ahead), int(behind)
 

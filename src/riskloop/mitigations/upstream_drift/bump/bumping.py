@@ -1,12 +1,13 @@
 """Makes the commit that brings vendored code up to date, with our patches and local changes on top."""
 
+import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from riskloop.files import scratch
-from riskloop.git import Mirror, Upstream
+from riskloop.git import Upstream
 from riskloop.mitigations.upstream_drift.addresses import is_remote
 from riskloop.mitigations.upstream_drift.bump.carrying import carry
 from riskloop.mitigations.upstream_drift.bump.changelog import add_entry
@@ -111,7 +112,7 @@ def make_bump(
             carried = carry(
                 vendored, project, upstream, room, hacks=hacks, pin=pin_tree, patched=patched, onto=onto
             )
-            draft.replace_folder(vendored.path, carried.tree, keep=_own_inside(vendored, project))
+            draft.replace_folder(vendored.path, hacks.tree, carried.tree, stays=vendored.is_own)
             lost = carried.lost
         refreshed, dropped = _write_patches(draft, vendored, settings, applied, series)
         if vendored.pin_file:
@@ -130,16 +131,14 @@ def make_bump(
 
 
 def branch_of(mitigation: str) -> str:
-    """Give the branch of a mitigation's pull request: https://git-scm.com/docs/git-check-ref-format."""
+    """Give the branch of a mitigation's pull request, another one for each.
+
+    What a branch may not be called is written otherwise: https://git-scm.com/docs/git-check-ref-format.
+    """
     name = re.sub(r"[^A-Za-z0-9._-]|\.(?=\.|$)|^[.-]|\.(?=lock$)", "-", mitigation)
+    if name != mitigation:
+        name = f"{name}-{hashlib.sha256(mitigation.encode()).hexdigest()[:6]}"
     return f"riskloop/{name or 'upstream'}"
-
-
-def _own_inside(vendored: Vendored, project: Mirror) -> dict[str, Entry]:
-    """List what is in the vendored folder and yet the project's own."""
-    front = f"{vendored.path}/"
-    inside = list_entries(project, vendored.commit, [vendored.path])
-    return {path: entry for path, entry in inside.items() if vendored.is_own(path.removeprefix(front))}
 
 
 def _placed(vendored: Vendored, path: Path) -> str:
@@ -250,6 +249,10 @@ def _message(vendored: Vendored, bump: Bump, commits: int) -> str:
     parts = [
         f"Bump {inert(vendored.path)} from {old} to {new}",
         f"It brings {commits} upstream commit{'' if commits == 1 else 's'}{source}.",
-        *("\n".join((f"{title}:", *(f"- {inert(name)}" for name in names))) for title, names in lists if names),
+        *(
+            "\n".join((f"{title}:", *(f"- {inert(name)}" for name in names)))
+            for title, names in lists
+            if names
+        ),
     ]
     return "\n\n".join(parts) + "\n"

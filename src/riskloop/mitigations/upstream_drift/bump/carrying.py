@@ -87,7 +87,7 @@ def _changes(
 ) -> tuple[dict[str, Pair], dict[str, Entry | None]]:
     """Find what the project's last commit has by hand: expected and present, by path."""
     committed = differing(upstream, pin, hacks.tree, beside=(project.path,))
-    touched = differing(upstream, pin, patched) if patched != pin else {}
+    touched = differing(upstream, pin, patched)
     pairs = {path: (before, before) for path, (before, _) in committed.items()} | touched
     now = {path: pair[0] for path, pair in pairs.items()} | {
         path: pair[1] for path, pair in committed.items()

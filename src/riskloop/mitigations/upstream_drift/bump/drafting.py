@@ -1,7 +1,7 @@
 """A commit in the making, which nobody sees until it is whole."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -9,7 +9,8 @@ from riskloop.commands import Finished
 from riskloop.files import locked
 from riskloop.git import COMMITTER, Mirror, Upstream
 from riskloop.git.bare import TIMEOUT
-from riskloop.mitigations.upstream_drift.project.disk import FILE, SUBMODULE, Entry
+from riskloop.mitigations.upstream_drift.patches.grafting import object_name
+from riskloop.mitigations.upstream_drift.project.disk import FILE, SUBMODULE, Entry, differing
 
 _LISTING = ("ls-tree", "-r", "-z", "--full-tree")
 
@@ -38,6 +39,8 @@ class Draft:
         room: the scratch folder.
         parent: the project's commit.
         entries: what the project's commit has of the files that the bump may write, by path below the top.
+        changes: what is to be different in the index, in this order; None takes a file away.
+        contents: what was written, by its digest.
     """
 
     project: Mirror
@@ -45,6 +48,8 @@ class Draft:
     room: Path
     parent: str
     entries: dict[str, Entry]
+    changes: list[tuple[str, Entry | None]] = field(default_factory=list)
+    contents: dict[str, bytes] = field(default_factory=dict)
 
     @classmethod
     def begin(
@@ -75,42 +80,42 @@ class Draft:
 
     def write(self, path: str, content: bytes) -> None:
         """Give a file new content; one that is there stays executable if it was."""
-        blob = self.git("hash-object", "-w", "--no-filters", "--stdin", stdin=content).text().strip()
+        blob = object_name("blob", content)
+        self.contents[blob] = content
         entry = self.entries.get(path)
         self.put({path: Entry(entry.mode if entry is not None else FILE, blob)})
 
     def put(self, entries: dict[str, Entry]) -> None:
         """Set what stands under some names."""
-        self._index(f"{entry.mode} {entry.content}\t{path}\0" for path, entry in entries.items())
+        self.changes.extend(entries.items())
 
     def remove(self, paths: Iterable[str]) -> None:
         """Take files away; none need be there."""
-        self._index(f"0 {'0' * 40}\t{path}\0" for path in paths)
+        self.changes.extend((path, None) for path in paths)
 
-    def _index(self, lines: Iterable[str]) -> None:
-        given = "".join(lines).encode("utf-8", "surrogateescape")
-        if given:
-            self.git("update-index", "-z", "--index-info", stdin=given)
-
-    def replace_folder(self, path: str, tree: str, *, keep: dict[str, Entry]) -> None:
+    def replace_folder(self, path: str, old: str, new: str, *, stays: Callable[[str], bool]) -> None:
         """Put a tree where a folder is.
 
         Args:
             path: the folder.
-            tree: a tree of either mirror; upstream's files in it that are missing are fetched, in one go.
-            keep: files of the folder that stay, by path from the top.
+            old: the tree that it is in the project's commit.
+            new: a tree of either mirror; upstream's files in it that are missing are fetched, in one go.
+            stays: told a path below the folder, says whether what the project's commit has there stays.
 
         Raises:
             Unmeasurable: upstream cannot be reached, or does not give the files.
         """
-        new = {f"{path}/{name}": entry for name, entry in _entries(self.git(*_LISTING, tree)).items()}
-        names = dict.fromkeys(entry.content for entry in new.values() if entry.mode != SUBMODULE)
-        asked = "".join(f"{name}\n" for name in names).encode()
-        said = self.git("cat-file", "--batch-check", "--buffer", stdin=asked).text().splitlines()
-        self.upstream.bring_blobs(line.split(" ")[0] for line in said if line.endswith(" missing"))
-        self.remove(list_entries(self.project, self.parent, [path]))
-        self.put(new)
-        self.put(keep)
+        pairs = differing(self.upstream, old, new, beside=(self.project.path,))
+        after = {name: entry for name, (_, entry) in pairs.items() if entry is not None}
+        names = dict.fromkeys(entry.content for entry in after.values() if entry.mode != SUBMODULE)
+        if names:
+            asked = "".join(f"{name}\n" for name in names).encode()
+            said = self.git("cat-file", "--batch-check", "--buffer", stdin=asked).text().splitlines()
+            self.upstream.bring_blobs(line.split(" ")[0] for line in said if line.endswith(" missing"))
+        self.remove(f"{path}/{name}" for name in pairs)
+        self.put({f"{path}/{name}": entry for name, entry in after.items()})
+        kept = {name: entry for name, (entry, _) in pairs.items() if entry is not None and stays(name)}
+        self.put({f"{path}/{name}": entry for name, entry in kept.items()})
 
     def commit(self, message: str, *, branch: str) -> str:
         """Make the commit, move it with all that is new in it into our mirror of the project, and name it.
@@ -124,6 +129,7 @@ class Draft:
         Returns:
             The commit.
         """
+        self._apply()
         tree = self.git("write-tree").text().strip()
         date = self.git("show", "--no-patch", "--format=%ct", self.parent).text().strip()
         person = f"riskloop <{COMMITTER}> {date} +0000"
@@ -145,3 +151,18 @@ class Draft:
                 self.git("pack-objects", "-q", "--revs", "--delta-base-offset", where, stdin=wanted)
             self.project.git("update-ref", f"refs/heads/{branch}", commit)
         return commit
+
+    def _apply(self) -> None:
+        """Store what was written, and change the index: each with one command."""
+        files = [self.room / f"content-{number}" for number in range(len(self.contents))]
+        for file, content in zip(files, self.contents.values(), strict=True):
+            file.write_bytes(content)
+        if files:
+            given = "".join(f"{file}\n" for file in files).encode("utf-8", "surrogateescape")
+            self.git("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=given)
+        lines = (
+            f"{entry.mode} {entry.content}\t{path}\0" if entry is not None else f"0 {'0' * 40}\t{path}\0"
+            for path, entry in self.changes
+        )
+        if given := "".join(lines).encode("utf-8", "surrogateescape"):
+            self.git("update-index", "-z", "--index-info", stdin=given)

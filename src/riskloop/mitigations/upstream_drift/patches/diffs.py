@@ -5,7 +5,6 @@ import email.policy
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 NOWHERE = "/dev/null"
 _HUNK = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
@@ -242,17 +241,14 @@ def _read_piece(lines: list[bytes], at: int, found: re.Match[bytes]) -> tuple[Pi
 
 def leaves_the_tree(name: str) -> bool:
     """Say whether a path is none inside a tree, or is one of git's own files, as git itself judges it."""
-    parts = PurePosixPath(name).parts
+    parts = [part for part in name.split("/") if part not in ("", ".")]
     return not parts or name.startswith("/") or ".." in parts or any(map(_is_gits, parts))
 
 
 def _is_gits(part: str) -> bool:
     # As path.c does: HFS+ ignores some invisible letters, NTFS what follows, and has short names.
-    seen = "".join(letter for letter in part if letter not in _IGNORED).lower()
-    seen = re.split(r"[:\\]", seen)[0].rstrip(". ")
-    return seen in (".git", "git~1")
+    seen = part.translate(_IGNORED).lower()
+    return seen.partition(":")[0].partition("\\")[0].rstrip(". ") in (".git", "git~1")
 
 
-_IGNORED = frozenset(
-    map(chr, (*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF))
-)
+_IGNORED = dict.fromkeys((*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF))

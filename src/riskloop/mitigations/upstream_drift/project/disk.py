@@ -61,6 +61,8 @@ def differing(
     upstream: Upstream, older: str, newer: str, *, beside: tuple[Path, ...] = ()
 ) -> dict[str, tuple[Entry | None, Entry | None]]:
     """List the paths in which two trees differ, each with what either has there; no content is read."""
+    if older == newer:
+        return {}
     listed = upstream.git("diff-tree", "-r", "-z", "--raw", "--no-renames", older, newer, beside=beside)
     return dict(_raw(listed))
 

@@ -80,15 +80,14 @@ def find_hacks(vendored: Vendored, upstream: Upstream, site: Site, *, pin: str, 
     Raises:
         Unmeasurable: the folder cannot be read.
     """
-    tree = committed_tree(vendored)
+    tree = vendored.tree
     if not vendored.folder.is_dir() or not any(vendored.folder.iterdir()):
         return Hacks(tree=tree)
     named = hashlib.sha256(f"{site.mitigation}\0{vendored.folder}".encode("utf-8", "surrogateescape"))
     index = site.state / "indexes" / f"{named.hexdigest()[:16]}.index"
     changed, others = compare(upstream, pin, vendored.folder, index)
-    touched = differing(upstream, pin, patched) if patched != pin else {}
-    beside = (vendored.project.path,) if vendored.project is not None else ()
-    committed = differing(upstream, pin, tree, beside=beside) if tree else {}
+    touched = differing(upstream, pin, patched)
+    committed = touched if tree == patched else _committed(vendored, upstream, pin)
     paths = {*changed, *others, *touched, *committed}
     on_disk = {path: read_entry(vendored.folder, path) for path in paths}
     pairs = {path: touched.get(path, _unpatched(path, changed, committed)) for path in paths}
@@ -155,13 +154,11 @@ def by_hand(
     }
 
 
-def committed_tree(vendored: Vendored) -> str:
-    """Give the tree object of a plain vendored folder in the project's last commit; empty if none."""
-    if vendored.submodule or vendored.project is None or not vendored.commit:
-        return ""
-    listing = ("ls-tree", "-z", "--full-tree", vendored.commit, "--", vendored.path)
-    _, sort, name = (vendored.project.git(*listing).text().partition("\t")[0] or "  ").split(" ")
-    return name if sort == "tree" else ""
+def _committed(vendored: Vendored, upstream: Upstream, pin: str) -> dict[str, Pair]:
+    """List what the project's last commit has in another way than upstream at the pin."""
+    if vendored.project is None or not vendored.tree:
+        return {}
+    return differing(upstream, pin, vendored.tree, beside=(vendored.project.path,))
 
 
 def shown(path: str) -> str:

@@ -22,7 +22,7 @@ from riskloop.risks import Site
 PIN = re.compile(rb"(?<![0-9A-Za-z_])[0-9a-fA-F]{40}(?![0-9A-Za-z_])")
 """A commit in a file, as a word of its own: not a piece of a longer digest."""
 
-_SUBMODULE = "160000"
+_FOLDER, _SUBMODULE = "040000", "160000"
 _LARGEST_PIN_FILE = MEBIBYTE
 
 
@@ -43,6 +43,7 @@ class Vendored:
         git_dir: a submodule's own git directory, which may hold commits upstream does not have.
         project: our mirror of the project's repository; None where it is in none.
         commit: the project's HEAD; empty if it has no commit.
+        tree: of a plain folder its tree object in that commit; empty if it is not in it.
         notes: what a reader should know of how it was found, a sentence each without a full stop.
     """
 
@@ -57,6 +58,7 @@ class Vendored:
     git_dir: Path | None
     project: Mirror | None
     commit: str
+    tree: str
     notes: tuple[str, ...]
 
     @property
@@ -103,9 +105,10 @@ def read_vendored(settings: Settings, site: Site) -> Vendored:
     place = _find_place(settings, site)
     notes: list[str] = []
     recorded, pin_file = Recorded(), ""
-    pin = _read_gitlink(place)
-    submodule = bool(pin)
+    mode, committed = _read_committed(place)
+    submodule = mode == _SUBMODULE
     if submodule:
+        pin = committed
         _require_submodule_settings(place)
         recorded = read_recorded(place.project, place.commit, place.path) if place.project else Recorded()
         if not _has_files(place):
@@ -130,6 +133,7 @@ def read_vendored(settings: Settings, site: Site) -> Vendored:
         git_dir=find_git_directory(place.top, place.path, recorded.name) if submodule else None,
         project=place.project,
         commit=place.commit,
+        tree=committed if mode == _FOLDER else "",
         notes=tuple(notes),
     )
 
@@ -150,13 +154,13 @@ def _find_place(settings: Settings, site: Site) -> _Place:
     )
 
 
-def _read_gitlink(place: _Place) -> str:
-    """Give the commit of the submodule at the path, in the project's HEAD; empty if it is none."""
+def _read_committed(place: _Place) -> tuple[str, str]:
+    """Give the mode and the object that the project's HEAD has at the path; both empty if it has none."""
     if place.project is None or not place.commit:
-        return ""
+        return "", ""
     listed = place.project.git("ls-tree", "-z", "--full-tree", place.commit, "--", place.path).text()
     mode, _, name = listed.partition("\t")[0].split(" ") if listed else ("", "", "")
-    return name if mode == _SUBMODULE else ""
+    return mode, name
 
 
 def _require_submodule_settings(place: _Place) -> None:

@@ -170,15 +170,11 @@ def _bump(findings: Findings) -> str:
         return "None: upstream has nothing new to bring."
     if not bump.commit:
         return f"None of {bump.candidate[:SHORT]}: {one_line(bump.problem)}."
+    # Whether it was pushed is not known here: who carries it out says so.
+    made = f"Commit {bump.commit[:SHORT]}, which brings {bump.candidate[:SHORT]}"
+    lines = [f"{made}, was made and tried in our own mirror of the project."]
     if findings.settings.bump == "never":
-        made = f"A commit that brings {bump.candidate[:SHORT]} was made and tried in our own mirror"
-        lines = [
-            f"{made} of the project.",
-            "No pull request is opened of it: the register says `bump: never`.",
-        ]
-    else:
-        brings = f"Commit {bump.commit[:SHORT]} brings {bump.candidate[:SHORT]}"
-        lines = [f"{brings}, on the branch {bump.branch}."]
+        lines.append("No pull request is opened of it: the register says `bump: never`.")
     ready, reasons = is_ready(findings)
     lines.append("It is ready for review." if ready else "It is not ready for review, because")
     lines += [f"- {one_line(reason)}" for reason in reasons]
