@@ -154,8 +154,8 @@ def measure_looks(history: History, state: Path) -> None:
                     partial(git, history.project, "ls-remote", address, trusted=server.authority),
                     goal=goal,
                     runs=RUNS,
-                    why="git ls-remote is one question to a process next door; a look asks sixteen, one of "
-                    "them of each file on disk, and each needs a git process of its own, of 2 to 8 ms",
+                    why="git ls-remote is one question to a process next door; a look asks sixteen, three "
+                    "of them of each file on disk, and each is a git process of its own, of 2 to 8 ms",
                 )
             )
 

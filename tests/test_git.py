@@ -214,6 +214,32 @@ def test_a_mirror_whose_making_was_interrupted_or_that_is_broken_heals_itself(
     assert (tmp_path / "to" / "file").read_text() == "two"
 
 
+def test_a_mirror_heals_itself_though_nothing_is_new(git: Git, top: Path, mirror: Mirror) -> None:
+    head = commit(git, top, file="one")
+    assert mirror.fetch_head() == head
+    reference = mirror.path / "refs" / "riskloop" / "head"
+    reference.with_suffix(".lock").touch()
+    assert mirror.fetch_head() == head
+    assert not reference.with_suffix(".lock").exists()
+    reference.unlink()
+    assert mirror.fetch_head() == head
+    stored = mirror.path / "objects" / head[:2] / head[2:]
+    stored.chmod(0o600)
+    stored.write_bytes(b"rotten")
+    assert mirror.fetch_head() == head
+    stored.unlink()
+    assert mirror.fetch_head() == head
+    assert mirror.git("cat-file", "-t", head).text() == "commit\n"
+
+
+def test_a_head_that_is_no_more_is_not_answered_from_memory(git: Git, top: Path, mirror: Mirror) -> None:
+    head = commit(git, top, file="one")
+    mirror.fetch_head()
+    git("update-ref", "refs/remotes/origin/HEAD", head)
+    git("symbolic-ref", "HEAD", "refs/heads/unborn")
+    assert mirror.fetch_head() is None
+
+
 def test_a_source_that_is_no_repository_is_named(mirror: Mirror, top: Path) -> None:
     top.mkdir()
     (top / ".git").write_text("nonsense")

@@ -301,6 +301,23 @@ def test_what_is_overtaken_is_closed_with_one_comment_and_may_be_proposed_again(
     assert place.states() == ["closed", "open"]
 
 
+def test_commits_of_the_project_that_nobody_pushed_are_not_published_with_a_branch_of_ours(
+    place: Place,
+) -> None:
+    project = place.folder / "project"
+    git("commit", "--quiet", "--allow-empty", "--message", "Not for everybody", folder=project)
+    base = place.mirror.fetch_head()
+    assert base is not None
+    receipt = place.carry_out(replace(place, base=base).proposal())
+    assert receipt is not None
+    assert receipt.failed
+    assert f"stands at {base[:12]} here, which main of" in receipt.says
+    assert place.pulls() == []
+    assert BRANCH not in git("branch", "--list", folder=place.bare)
+    git("push", "--quiet", str(place.bare), "main", folder=project)
+    assert place.done(replace(place, base=base).proposal()).says == "#1 proposes it"
+
+
 def test_while_something_stands_in_the_way_an_open_pull_request_stays_as_it_was_and_is_named(
     place: Place,
 ) -> None:

@@ -379,8 +379,8 @@ def remove_tree(folder: Path) -> None:
                 if not path.is_symlink():
                     path.chmod(0o700)
         shutil.rmtree(folder)
-    except RecursionError:
-        # A tree a thousand folders deep; the program has no such limit.
+    except (RecursionError, OSError):
+        # A tree a thousand folders deep, or deeper than a path may be long; the program has no such limits.
         subprocess.run(["/bin/rm", "-rf", "--", str(folder)], check=False, stdin=subprocess.DEVNULL)
         if folder.exists():
             raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), str(folder)) from None

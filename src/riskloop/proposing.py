@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from riskloop.channels import Turn
 from riskloop.channels.github.pulls import Pull, Pulls, Said
-from riskloop.errors import Ambiguous
+from riskloop.errors import Ambiguous, Refused
 from riskloop.git import Foreign, Remote
 from riskloop.looking import Trouble, isolated
 from riskloop.measurements import Look
@@ -105,6 +105,7 @@ class _Desk:
         for ended in known if pull is None else ():
             if _was_decided(ended, proposal, again=again):
                 return Receipt(says=f"{_ended(ended)}, proposed the same", url=ended.url)
+        self._refuse_unpublished()
         merged = {one.head for one in known if one.merged}
         there, found = self.remote.replace(branch, proposal.commit, base=proposal.base, merged=merged)
         if found:
@@ -119,6 +120,17 @@ class _Desk:
         changed = self.pulls.update(pull, proposal, turn=self.turn)
         did = "was brought up to date" if changed else "is up to date"
         return Receipt(says=f"#{pull.number} {did}{self._if_draft()}", url=pull.url)
+
+    def _refuse_unpublished(self) -> None:
+        """Let nothing be pushed with the branch but our own commit: what it follows must be there already."""
+        default, base = self.pulls.default_branch(), self.proposal.base
+        if not self.remote.leads_to(base, branch=default):
+            place = f"{default} of {self.remote.source}"
+            raise Refused(
+                f"the project stands at {base[:12]} here, which {place} does not have",
+                rule="unpublished",
+                remedy=f"check out {default} where the service runs, or push what is on it",
+            )
 
     def leave_standing(self) -> Receipt:
         """Name the pull request that is open, and change nothing."""

@@ -345,6 +345,17 @@ def test_what_is_the_projects_own_inside_the_folder_stays(vendoring: Vendoring) 
     assert read(vendoring, made, f"{FOLDER}/CHANGES.md").startswith("## Unreleased\n\n- Bump vendor/lib")
 
 
+def test_the_projects_own_folder_stays_where_upstream_has_a_file_of_its_name(vendoring: Vendoring) -> None:
+    vendoring.settings["patches"] = f"{FOLDER}/ours"
+    vendoring.vendor()
+    vendoring.project.commit({f"{FOLDER}/ours/series": "# none yet\n"})
+    vendoring.upstream.commit({"ours": "upstream's\n", "src/a.txt": "new\n", "src/b.txt": None})
+    made = bump(vendoring)
+    assert made.problem == ""
+    assert read(vendoring, made, f"{FOLDER}/ours/series") == "# none yet\n"
+    assert read(vendoring, made, f"{FOLDER}/src/a.txt") == "new\n"
+
+
 def test_the_changelog_gets_its_entry(vendoring: Vendoring) -> None:
     vendoring.settings["changelog"] = "CHANGELOG.md"
     vendoring.project.write({"CHANGELOG.md": "# Changes\n\n## Unreleased\n\n- One.\n"})

@@ -266,11 +266,10 @@ def test_the_fingerprint_is_of_what_is_decided_on_and_not_of_when(behind: Vendor
     assert len(known) == 64
 
 
-OFFSET = outcome("0001-clean.patch", Verdict.OFFSET, after="1" * 40)
+OFFSET = outcome("0001-clean.patch", Verdict.OFFSET)
 MOVED_ON: dict[str, dict[str, Any]] = {
     "the target": {"target": "e" * 40},
     "a verdict": {"applied": Applied(tree="", outcomes=(CONFLICT,))},
-    "a refreshed patch": {"applied": Applied(tree="", outcomes=(replace(OFFSET, after="2" * 40),))},
     "a patch's content": {
         "applied": Applied(tree="", outcomes=(replace(OFFSET, patch=replace(OFFSET.patch, content=b"new")),))
     },
@@ -278,8 +277,7 @@ MOVED_ON: dict[str, dict[str, Any]] = {
         "applied": Applied(tree="", outcomes=(replace(OFFSET, patch=replace(OFFSET.patch, name="\udc80")),))
     },
     "a local change": {"hacks": replace(HACKS, found=(Hack(path="src/b.txt", how="removed"),))},
-    "what was changed": {"hacks": replace(HACKS, diff="\ud800")},
-    "more than is shown of it": {"hacks": replace(HACKS, tree="3" * 40)},
+    "what was changed": {"hacks": replace(HACKS, digest="3" * 64)},
     "the gate": {"checks": (replace(FAILED, passed=True),)},
     "a command": {"checks": (replace(FAILED, command="make check"),)},
 }
@@ -289,6 +287,21 @@ MOVED_ON: dict[str, dict[str, Any]] = {
 def test_the_fingerprint_changes_with_what_is_decided_on(behind: Vendoring, what: str) -> None:
     findings, _ = find(behind, (OFFSET,), hacks=HACKS, checks=(FAILED,))
     assert fingerprint(replace(findings, **MOVED_ON[what])) != fingerprint(findings)
+
+
+SAME: dict[str, dict[str, Any]] = {
+    "how git came to it": {
+        "applied": Applied(tree="", outcomes=(replace(OFFSET, before="1" * 40, after="2" * 40),))
+    },
+    "what could be shown": {"hacks": replace(HACKS, diff="")},
+    "what else was committed": {"hacks": replace(HACKS, tree="3" * 40)},
+}
+
+
+@pytest.mark.parametrize("what", SAME)
+def test_the_fingerprint_stays_the_same_where_the_decision_does(behind: Vendoring, what: str) -> None:
+    findings, _ = find(behind, (OFFSET,), hacks=HACKS, checks=(FAILED,))
+    assert fingerprint(replace(findings, **SAME[what])) == fingerprint(findings)
 
 
 @pytest.mark.parametrize("commit", ["pin", "baseline"])

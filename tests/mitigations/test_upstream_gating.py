@@ -153,3 +153,25 @@ def test_without_a_commit_or_a_command_nothing_runs(vendoring: Vendoring) -> Non
     vendored = read_vendored(settings, site)
     bump = Bump(candidate=vendoring.upstream.head, problem="the project is in no git repository")
     assert run_gate(vendored, vendoring.mirror(), settings, site, bump) == ()
+
+
+def test_a_command_that_needs_the_repository_is_told_that_the_copy_has_none(vendoring: Vendoring) -> None:
+    (check,) = gate(bumped(vendoring), ["git", "describe"])
+    assert not check.passed
+    assert check.account.endswith("The copy it ran in is without its git repository.")
+
+
+def test_a_program_behind_a_link_that_leads_out_is_missing_and_it_is_said_why(vendoring: Vendoring) -> None:
+    (vendoring.project.path / "bin").symlink_to(vendoring.room)
+    (check,) = gate(bumped(vendoring), ["bin/check"])
+    assert "there is no program 'bin/check'" in check.account
+    assert "is without bin (symbolic link that leads out of the tree)" in check.account
+
+
+def test_a_command_that_leaves_folders_deeper_than_a_path_may_be_long_leaves_nothing(
+    vendoring: Vendoring,
+) -> None:
+    script = "import os\nfor _ in range(200): os.mkdir('d' * 50); os.chdir('d' * 50)"
+    (check,) = gate(bumped(vendoring), python(script))
+    assert check.passed
+    assert not list((vendoring.state / "scratch").iterdir())

@@ -319,6 +319,33 @@ def test_a_long_difference_is_cut(vendoring: Vendoring) -> None:
     assert "more files" in hacks.diff
 
 
+def test_what_lies_beyond_the_cut_is_in_the_digest(vendoring: Vendoring) -> None:
+    vendoring.vendor()
+    seen: list[Hacks] = []
+    for last in ("one", "one", "another"):
+        (vendoring.folder / "src/a.txt").write_text(numbered(lines=3 * LINES))
+        (vendoring.folder / "src/b.txt").write_text(f"{last}\n")
+        (vendoring.folder / "nobody.txt").write_text(f"{len(seen)}")
+        seen.append(find(vendoring))
+    assert len({hacks.diff for hacks in seen}) == 1
+    assert seen[0].digest == seen[1].digest != seen[2].digest
+
+
+def test_a_patch_that_was_taken_out_by_hand_is_told_as_a_bump_brings_it_back(vendoring: Vendoring) -> None:
+    vendoring.patch("0001-a.patch", {"src/a.txt": numbered(changed={3: "ours"})})
+    vendoring.patch("0002-b.patch", {"src/b.txt": numbered(changed={3: "ours"}, lines=30)})
+    vendoring.vendor(vendoring.pin, patched=True)
+    upstream, patched = patched_tree(vendoring)
+    assert find(vendoring, patched=patched, mirror=upstream).notes == ()
+    vendoring.project.commit({f"{FOLDER}/src/b.txt": numbered(lines=30)})
+    hacks = find(vendoring, patched=patched, mirror=upstream)
+    assert hacks.patched
+    assert hacks.found == ()
+    assert hacks.notes == (
+        "src/b.txt is as upstream has it, without what our patches change there; a bump puts that back",
+    )
+
+
 def test_files_that_nobody_committed_are_named_and_not_shown(vendoring: Vendoring) -> None:
     vendoring.vendor()
     vendoring.project.commit({f"{FOLDER}/src/a.txt": numbered(changed={3: "three"})})

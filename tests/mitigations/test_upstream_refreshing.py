@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from riskloop.mitigations.upstream_drift.patches.patching import Verdict
+from riskloop.mitigations.upstream_drift.patches.refreshing import refresh
 from tests.mitigations.patchwork import FRONTS, MAIL, PLAIN, Patchwork, encoded
 from tests.mitigations.vendoring import numbered
 
@@ -140,9 +141,9 @@ def test_refreshed_patches_of_a_whole_series_give_the_same_tree(work: Patchwork)
         Verdict.CLEAN,
         Verdict.THREE_WAY,
     ]
-    for outcome in applied.outcomes:
-        if outcome.verdict is not Verdict.CLEAN:
-            work.refreshed(outcome)
+    moved = [outcome for outcome in applied.outcomes if outcome.verdict is not Verdict.CLEAN]
+    at_once = refresh(work.vendoring.mirror(), moved, work.vendoring.read_settings())
+    assert at_once == [work.refreshed(outcome) for outcome in moved]
     again = work.apply()
     assert {outcome.verdict for outcome in again.outcomes} == {Verdict.CLEAN}
     assert again.tree == applied.tree

@@ -23,12 +23,9 @@ from tests.store.children import start, together
 
 pytestmark = pytest.mark.server
 
-GITS = 100
-"""At so many commands of git a look with something to propose can be killed, about."""
-REQUESTS = 8
-"""And at so many requests to GitHub, before or after each."""
 KILLS = 2
-"""At git, for each thing that happens, where not each moment is tried."""
+"""At commands of git, where not each moment is tried; half as often before, and after, a request."""
+EACH = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,24 +128,31 @@ def pass_over(season: Season) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What happened before, what happens now, and how the pull request stands in the end."""
+    """What happened before, what happens now, and how the pull request stands in the end.
+
+    Args:
+        gits: how many commands of git a look takes then, at least.
+        requests: how many requests to GitHub.
+    """
 
     before: tuple[Callable[[Season], None], ...]
     happens: Callable[[Season], None]
     standing: str
+    gits: int
+    requests: int
     comments: int = 0
 
 
 CASES = {
-    "opened": Case((), conflict, "draft"),
-    "updated": Case((conflict,), more, "draft"),
-    "left to a person": Case((more,), person, "open", comments=1),
-    "closed": Case((conflict,), pass_over, "closed", comments=1),
+    "opened": Case((), conflict, "draft", gits=90, requests=4),
+    "updated": Case((conflict,), more, "draft", gits=90, requests=4),
+    "left to a person": Case((more,), person, "open", gits=65, requests=5, comments=1),
+    "closed": Case((conflict,), pass_over, "closed", gits=35, requests=6, comments=1),
 }
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-@pytest.mark.parametrize("kills", [KILLS, pytest.param(GITS, marks=pytest.mark.soak)], ids=["few", "each"])
+@pytest.mark.parametrize("kills", [KILLS, pytest.param(EACH, marks=pytest.mark.soak)], ids=["few", "each"])
 def test_killed_anywhere_the_next_run_ends_where_one_that_lives_does(
     own_rig: Rig, tmp_path: Path, case: Case, kills: int
 ) -> None:
@@ -160,15 +164,19 @@ def test_killed_anywhere_the_next_run_ends_where_one_that_lives_does(
         season.week()
     case.happens(season)
     season.pass_days()
-    deaths = [Death(nth, "git") for nth in sorted(chance.sample(range(1, GITS + 1), kills))]
-    for of in ("sent", "answered"):
-        share = max(1, REQUESTS * kills // GITS)
-        deaths += [Death(nth, of) for nth in sorted(chance.sample(range(1, REQUESTS + 1), share))]
+    deaths = []
+    for of, moments, share in (
+        ("git", case.gits, kills),
+        ("sent", case.requests, kills // 2),
+        ("answered", case.requests, kills // 2),
+    ):
+        chosen = sorted(chance.sample(range(1, moments + 1), min(share, moments)))
+        deaths += [Death(nth, of) for nth in chosen]
     killed = 0
     for death in deaths:
         killed += run_and_die(season, death)
         assert open_pulls(season) <= 1
-    assert killed
+    assert killed >= len(deaths) / 2, "what was done by one that was killed later is not done again"
     season.run()
     assert season.standing() == [case.standing]
     assert len(season.comments(1)) == case.comments
@@ -177,7 +185,7 @@ def test_killed_anywhere_the_next_run_ends_where_one_that_lives_does(
 
 
 @pytest.mark.parametrize("machines", [1, 2])
-def test_two_at_once_open_update_and_close_one_pull_request(
+def test_two_at_once_have_one_pull_request_and_say_once_that_it_is_left_to_a_person(
     own_rig: Rig, tmp_path: Path, machines: int
 ) -> None:
     season = begin(own_rig, tmp_path)
@@ -192,7 +200,7 @@ def test_two_at_once_open_update_and_close_one_pull_request(
 
         return run
 
-    for happens in (conflict, more, person, pass_over):
+    for happens in (conflict, person):
         happens(season)
         season.pass_days()
         other.now = season.now
@@ -201,7 +209,7 @@ def test_two_at_once_open_update_and_close_one_pull_request(
         assert not any("could not be proposed" in words for _, words in ended), ended
         assert len(season.standing()) == 1, ended
         assert len(season.issues()) == 1
-    assert len(season.comments(1)) == 2
+    assert len(season.comments(1)) == 1
     assert season.bare.git("log", "-1", "--format=%s", BRANCH) == "Note it"
     for one in {season.state, other.state}:
         assert list((one / "scratch").iterdir()) == []

@@ -75,6 +75,15 @@ class Remote(Bare):
                 )
             return self.git("rev-parse", "--verify", f"{kept}^{{commit}}").text().strip()
 
+    def leads_to(self, commit: str, *, branch: str) -> bool:
+        """Say whether a branch there leads to a commit that we have, or is at it.
+
+        Raises:
+            Unmeasurable: the other repository cannot be read.
+        """
+        there = self.read(branch)
+        return bool(there) and not self.git("rev-list", "--max-count=1", commit, f"^{there}").stdout
+
     def foreign(self, commit: str, *, branch: str, base: str = "") -> Foreign | None:
         """Find the newest commit of a person on a branch of ours as `read` brought it; None if all is ours.
 

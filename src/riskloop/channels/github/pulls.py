@@ -96,7 +96,7 @@ class Pulls:
         Raises:
             TryAgain, Ambiguous, GaveUp: it cannot be asked.
         """
-        self._default_branch()
+        self.default_branch()
         return self._place().removeprefix("/repos/")
 
     def of(self, branch: str) -> Sequence[Pull]:
@@ -224,7 +224,7 @@ class Pulls:
             "title": wording.title(proposal.title),
             "body": self._body(proposal, said),
             "head": proposal.branch,
-            "base": self._default_branch(),
+            "base": self.default_branch(),
             "draft": said is Said.DRAFT,
         }
         doing = f"opening a pull request from {proposal.branch} in {self._repository}"
@@ -275,7 +275,12 @@ class Pulls:
         marker = read_pull_marker(first, self._identity.key)
         return marker if marker is not None and self._authorship.is_ours(posted) else None
 
-    def _default_branch(self) -> str:
+    def default_branch(self) -> str:
+        """Name the branch that pull requests go into; asked once.
+
+        Raises:
+            TryAgain, Ambiguous, GaveUp: the repository cannot be read.
+        """
         if not self._default:
             doing = f"reading {self._repository}"
             answer = self._api.ask("GET", self._place(), doing=doing, expect="default_branch")

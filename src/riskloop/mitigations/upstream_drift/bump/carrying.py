@@ -86,8 +86,9 @@ def _changes(
     vendored: Vendored, project: Mirror, upstream: Upstream, *, hacks: Hacks, pin: str, patched: str
 ) -> tuple[dict[str, Pair], dict[str, Entry | None]]:
     """Find what the project's last commit has by hand: expected and present, by path."""
-    committed = differing(upstream, pin, hacks.tree, beside=(project.path,))
     touched = differing(upstream, pin, patched)
+    as_patched = hacks.tree == patched
+    committed = touched if as_patched else differing(upstream, pin, hacks.tree, beside=(project.path,))
     pairs = {path: (before, before) for path, (before, _) in committed.items()} | touched
     now = {path: pair[0] for path, pair in pairs.items()} | {
         path: pair[1] for path, pair in committed.items()

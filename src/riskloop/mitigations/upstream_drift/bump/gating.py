@@ -18,6 +18,7 @@ from riskloop.risks import Site
 _OUTPUT = 16 * MEBIBYTE
 _LARGEST_FILE = 16 * 1024 * MEBIBYTE
 _NAMED = 5
+_NO_REPOSITORY = "not a git repository"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,15 +125,23 @@ def _check(argv: list[str], settings: Settings, copy: _Copy) -> Check:
         )
     except Unmeasurable as error:
         said = _without_places(str(error).encode("utf-8", "replace"), copy)
-        return Check(command=command, passed=False, account=said.decode("utf-8", "replace"))
+        return Check(
+            command=command, passed=False, account=_with_lacks(said.decode("utf-8", "replace"), copy)
+        )
     if finished.succeeded:
         return Check(command=command, passed=True)
     account = _tellable(finished, settings, environment, copy).account()
-    if copy.left_out:
-        more = len(copy.left_out) - _NAMED
-        named = [*copy.left_out[:_NAMED], *([f"{more} more"] if more > 0 else [])]
-        account += f"\nThe copy it ran in is without {', '.join(named)}."
-    return Check(command=command, passed=False, account=account)
+    return Check(command=command, passed=False, account=_with_lacks(account, copy))
+
+
+def _with_lacks(account: str, copy: _Copy) -> str:
+    """Add to how a command failed what the copy lacks, which may be why."""
+    lacks = [*(["its git repository"] if _NO_REPOSITORY in account else []), *copy.left_out]
+    if not lacks:
+        return account
+    more = len(lacks) - _NAMED
+    named = [*lacks[:_NAMED], *([f"{more} more"] if more > 0 else [])]
+    return f"{account}\nThe copy it ran in is without {', '.join(named)}."
 
 
 def _tellable(

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from riskloop.commands import MEBIBYTE
@@ -53,6 +53,7 @@ class Hacks:
         found: by path.
         patched: the folder has our patches in it; else they are applied when it is built.
         diff: what was changed, as a patch, cut; what is in no commit is not in it.
+        digest: of all that may be shown of it, uncut and whether upstream can be asked or not.
         tree: of a plain folder the tree object of the project's last commit, in the project's mirror; empty
             for a submodule, or where it is in no commit.
         uncommitted: paths in which the folder differs from the project's last commit, fit to be shown.
@@ -62,6 +63,7 @@ class Hacks:
     found: tuple[Hack, ...] = ()
     patched: bool = False
     diff: str = ""
+    digest: str = ""
     tree: str = ""
     uncommitted: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -104,6 +106,11 @@ def find_hacks(vendored: Vendored, upstream: Upstream, site: Site, *, pin: str, 
         if path not in others or (path in committed and committed[path][1] is not None)
     }
     diff, notes = show_changes(vendored, upstream, site, expected=expected, found=open_to_all)
+    missing = [
+        path for path, pair in touched.items() if has_patches and on_disk[path].entry == pair[0] != pair[1]
+    ]
+    if missing:
+        notes += (_put_back(missing),)
     if found and all(hack.how == _LINE_ENDS for hack in found):
         said = "differ from upstream only in their line ends: a checkout or an editor converted them"
         notes += (f"all {len(found)} changed files {said}",)
@@ -123,6 +130,7 @@ def find_hacks(vendored: Vendored, upstream: Upstream, site: Site, *, pin: str, 
         found=found,
         patched=has_patches,
         diff=diff,
+        digest=_digest(open_to_all),
         tree=tree,
         uncommitted=tuple(map(shown, uncommitted)) if tree else (),
         notes=notes,
@@ -186,6 +194,16 @@ def _doubts(
     return (f"{counted} are what upstream has at the pin: {settings} may be wrong",)
 
 
+def _digest(entries: Mapping[str, Entry | None]) -> str:
+    """Digest what stands under some names; empty if there are none."""
+    lines = (
+        f"{entry.mode if entry else ''} {entry.content if entry else ''} {path}\0"
+        for path, entry in entries.items()
+    )
+    text = "".join(lines)
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest() if text else ""
+
+
 def _unpatched(path: str, changed: Mapping[str, Entry], committed: Mapping[str, Pair]) -> Pair:
     entry = changed.get(path) or (committed[path][0] if path in committed else None)
     return entry, entry
@@ -204,6 +222,12 @@ def _how(disk: OnDisk, expected: Entry | None) -> str:
     if found.content == expected.content:
         return "mode changed"
     return _LINE_ENDS if expected.content in disk.other_ends else "changed"
+
+
+def _put_back(paths: Sequence[str]) -> str:
+    names = shown(paths[0]) + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
+    are = "are" if len(paths) > 1 else "is"
+    return f"{names} {are} as upstream has it, without what our patches change there; a bump puts that back"
 
 
 def _has_patches(

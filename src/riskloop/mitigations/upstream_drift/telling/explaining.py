@@ -203,21 +203,14 @@ def fingerprint(findings: Findings) -> str:
                 "name": outcome.patch.name,
                 "verdict": str(outcome.verdict),
                 "content": hashlib.sha256(outcome.patch.content).hexdigest(),
-                # The tree after it is what the refreshed file says.
-                "after": outcome.after if outcome.verdict in _REFRESHED else "",
             }
             for outcome in findings.applied.outcomes
         ],
         "hacks": [[hack.path, hack.how] for hack in hacks.found],
-        "hacked": hashlib.sha256(hacks.diff.encode("utf-8", "surrogatepass")).hexdigest(),
-        # The difference is cut; what is committed of it is here in full.
-        "tree": hacks.tree if hacks.found else "",
+        "hacked": hacks.digest,
         "gate": [[check.command, check.passed] for check in findings.checks],
     }
     return hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()
-
-
-_REFRESHED = frozenset({Verdict.OFFSET, Verdict.THREE_WAY})
 
 
 def _details(findings: Findings, blames: tuple[Blame, ...], site: Site) -> dict[str, Any]:
