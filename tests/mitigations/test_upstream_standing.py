@@ -56,6 +56,21 @@ def test_what_is_missing_is_counted_with_its_age_and_its_releases_in_their_order
     assert (found.candidate, found.waiting) == (newest, 0)
 
 
+def test_a_bump_never_goes_to_a_commit_that_lacks_the_pin_which_leads_to_it(vendoring: Vendoring) -> None:
+    upstream = vendoring.upstream
+    beginning = upstream.head
+    vendoring.pin = upstream.commit({"pinned.txt": "1\n"}, days_ago=30)
+    upstream.git("checkout", "--quiet", "--detach", beginning)
+    upstream.commit({"work.txt": "1\n"}, days_ago=20)
+    upstream.days_ago = 1
+    upstream.git("merge", "--quiet", "--message", "Merge main into my work", "main")
+    merged = upstream.head
+    upstream.git("checkout", "--quiet", "-B", "main", merged)
+    found = standing(vendoring)
+    assert (found.behind, found.waiting, found.ahead, found.candidate) == (2, 1, 0, "")
+    assert standing(vendoring, cooldown="1h").candidate == merged
+
+
 def test_a_commit_younger_than_the_cooldown_is_counted_and_waits(vendoring: Vendoring) -> None:
     old = vendoring.upstream.commit({"new.txt": "1\n"}, days_ago=3)
     vendoring.upstream.commit({"new.txt": "2\n"}, days_ago=2.9)

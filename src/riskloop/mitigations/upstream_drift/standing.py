@@ -80,7 +80,9 @@ def stand(upstream: Upstream, followed: Followed, settings: Settings, site: Site
         rewritten=rewritten,
         days=max(0.0, (now - min(behind.values())) / _DAY) if behind else 0.0,
         releases=_releases(followed.tags, everything),
-        candidate=_candidate(upstream, missing, watched, before=cutoff) if behind else "",
+        candidate=_candidate(upstream, missing, watched, before=cutoff, after="" if ahead else pin)
+        if behind
+        else "",
         waiting=sum(moment > cutoff for moment in behind.values()),
     )
 
@@ -113,10 +115,15 @@ def _dated(upstream: Upstream, missing: Sequence[str], paths: Sequence[str] = ()
     return {commit: int(moment) for moment, commit in (line.split() for line in listed)}
 
 
-def _candidate(upstream: Upstream, missing: Sequence[str], paths: Sequence[str], *, before: float) -> str:
+def _candidate(
+    upstream: Upstream, missing: Sequence[str], paths: Sequence[str], *, before: float, after: str
+) -> str:
+    """Find the newest commit that is old enough, and leads to the commit it has to come after, if any."""
     # On the branch itself: an old commit that was merged yesterday has been on the branch for a day.
     newest = ("rev-list", "--first-parent", "--max-count=1", f"--before={int(before)}")
-    return upstream.git(*newest, *missing, "--", *paths).text().strip()
+    found = upstream.git(*newest, *missing, "--", *paths).text().strip()
+    # Who merges the branch into work of theirs, and pushes that, makes the work the branch: without the pin.
+    return found if found and (not after or is_ancestor(upstream, after, found)) else ""
 
 
 def _require_watched(upstream: Upstream, settings: Settings, *, pin: str, followed: Followed) -> None:
