@@ -41,6 +41,20 @@ def test_a_tree_is_listed_by_path_and_links_are_not_followed(tmp_path: Path) -> 
     assert found[1].size == 3
 
 
+def test_a_folder_a_link_or_a_pipe_is_not_read_as_a_file_and_nothing_stays_open(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("folder")
+    os.mkfifo(tmp_path / "pipe")
+    free = os.dup(0)
+    os.close(free)
+    for name in ("folder", "link", "pipe", "missing"):
+        with pytest.raises(Unmeasurable, match="cannot be read"):
+            read_file(tmp_path, name, limit=9)
+    again = os.dup(0)
+    os.close(again)
+    assert again == free
+
+
 def test_a_root_that_is_a_link_missing_or_too_deep_is_named(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path)
     with pytest.raises(Unmeasurable, match="symbolic link"):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from riskloop.errors import Unmeasurable
 
@@ -197,13 +198,10 @@ def read_file(root: Path, path: str, *, limit: int) -> bytes:
     try:
         folder = open_folder(root, PurePosixPath(path).parent.as_posix())
         try:
-            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-            descriptor = os.open(PurePosixPath(path).name, flags, dir_fd=folder)
+            file = open_file(PurePosixPath(path).name, folder)
         finally:
             os.close(folder)
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise Unmeasurable(f"{root / path} is not a regular file", remedy="replace it by one")
+        with file:
             content = file.read(limit + 1)
     except OSError as error:
         raise Unmeasurable(
@@ -212,6 +210,23 @@ def read_file(root: Path, path: str, *, limit: int) -> bytes:
     if len(content) > limit:
         raise Unmeasurable(f"{root / path} is longer than {limit} bytes", remedy="make it shorter")
     return content
+
+
+def open_file(name: str, folder: int) -> BinaryIO:
+    """Open a regular file of an open folder for reading; no link is followed, and nothing is waited for.
+
+    Raises:
+        OSError: it is missing, or is not a regular file (a symbolic link is not one).
+    """
+    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        # Given a folder's descriptor, os.fdopen fails and leaves it open.
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", name)
+        return os.fdopen(descriptor, "rb")
+    except OSError:
+        os.close(descriptor)
+        raise
 
 
 def open_folder(root: Path | int, path: str = ".", *, create: bool = False) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from riskloop.commands import MEBIBYTE, Finished
 from riskloop.errors import Unmeasurable
-from riskloop.files import locked, open_folder
+from riskloop.files import locked, open_file, open_folder
 from riskloop.git import Upstream
 from riskloop.git.bare import TIMEOUT
 
@@ -156,8 +156,7 @@ def _read_name(above: int, name: str) -> OnDisk:
         return OnDisk(entry=Entry(LINK, _digest(target)))
     if not stat.S_ISREG(status.st_mode):
         return OnDisk(entry=Entry("folder" if stat.S_ISDIR(status.st_mode) else "special file"))
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    with os.fdopen(os.open(name, flags, dir_fd=above), "rb") as file:
+    with open_file(name, above) as file:
         status = os.fstat(file.fileno())
         mode = PROGRAM if status.st_mode & stat.S_IXUSR else FILE
         if status.st_size > _LARGEST_TEXT:
@@ -187,11 +186,10 @@ def read_content(folder: Path, path: str, *, limit: int) -> bytes | None:
     try:
         if stat.S_ISLNK(os.stat(name, dir_fd=above, follow_symlinks=False).st_mode):
             return os.fsencode(os.readlink(name, dir_fd=above))
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        with os.fdopen(os.open(name, flags, dir_fd=above), "rb") as file:
-            content = file.read(limit + 1) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
+        with open_file(name, above) as file:
+            content = file.read(limit + 1)
     except OSError:
         return None
     finally:
         os.close(above)
-    return content if content is not None and len(content) <= limit else None
+    return content if len(content) <= limit else None
