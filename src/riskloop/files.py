@@ -219,14 +219,11 @@ def open_file(name: str, folder: int) -> BinaryIO:
         OSError: it is missing, or is not a regular file (a symbolic link is not one).
     """
     descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-    try:
-        # Given a folder's descriptor, os.fdopen fails and leaves it open.
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "it is not a regular file", name)
+    # Given a folder's descriptor, os.fdopen fails and leaves it open.
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return os.fdopen(descriptor, "rb")
-    except OSError:
-        os.close(descriptor)
-        raise
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "it is not a regular file", name)
 
 
 def open_folder(root: Path | int, path: str = ".", *, create: bool = False) -> int:
