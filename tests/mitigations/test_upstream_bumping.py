@@ -435,6 +435,41 @@ def test_nested_submodules_and_links_of_upstream_stay_what_they_are(vendoring: V
     assert tree(vendoring, made.commit) == vendoring.upstream.tree()
 
 
+@pytest.mark.parametrize("copied", [True, False])
+def test_what_stands_in_the_place_of_upstreams_submodule_stays(vendoring: Vendoring, *, copied: bool) -> None:
+    vendoring.upstream.git("update-index", "--add", "--cacheinfo", f"160000,{'a' * 40},third")
+    vendoring.upstream.git("commit", "--quiet", "--message", "Nest")
+    vendoring.vendor()
+    if copied:
+        vendoring.project.commit({f"{FOLDER}/third/file": "of another upstream\n"})
+    vendoring.upstream.write({"new": "new\n"})
+    vendoring.upstream.git("add", "new")
+    vendoring.upstream.git("update-index", "--add", "--cacheinfo", f"160000,{'b' * 40},third")
+    vendoring.upstream.git("commit", "--quiet", "--message", "Move on")
+    assert changed(vendoring, bump(vendoring)) == {f"{FOLDER}/new": "A", PIN_FILE: "M"}
+
+
+def test_a_submodule_of_the_projects_own_inside_the_folder_comes_along(vendoring: Vendoring) -> None:
+    vendoring.vendor()
+    vendoring.project.git("update-index", "--add", "--cacheinfo", f"160000,{'a' * 40},{FOLDER}/mine")
+    vendoring.project.git("commit", "--quiet", "--message", "Add mine")
+    (vendoring.folder / "mine/.git").mkdir(parents=True)
+    vendoring.upstream.commit({"new": "new\n"})
+    made = bump(vendoring)
+    assert made.problem == ""
+    assert made.lost == ()
+    assert changed(vendoring, made) == {f"{FOLDER}/new": "A", PIN_FILE: "M"}
+
+
+def test_what_upstream_has_where_the_projects_own_files_are_is_left_out(vendoring: Vendoring) -> None:
+    vendoring.vendor()
+    vendoring.settings["patches"] = f"{FOLDER}/patches"
+    vendoring.project.commit({f"{FOLDER}/patches/series": "# none yet\n"})
+    vendoring.upstream.commit({"patches/theirs.patch": "--- a/x\n", "patches/series": "theirs.patch\n"})
+    vendoring.upstream.commit({"new": "new\n"})
+    assert changed(vendoring, bump(vendoring)) == {f"{FOLDER}/new": "A", PIN_FILE: "M"}
+
+
 def test_attributes_of_upstream_have_no_effect(vendoring: Vendoring) -> None:
     attributes = "* export-ignore export-subst text eol=crlf ident filter=x diff=x merge=binary\n"
     strange = {path: f"$Id$ $Format:%H$ {path}\r\n" for path in ("src/x", "src/y")}

@@ -9,7 +9,7 @@ from riskloop.git import Upstream
 from riskloop.mitigations.upstream_drift.project.hacks import Hacks, find_hacks
 from riskloop.mitigations.upstream_drift.project.showing import LINES
 from riskloop.mitigations.upstream_drift.project.vendored import read_vendored
-from tests.mitigations.vendoring import FOLDER, PATCHES, Vendoring, numbered
+from tests.mitigations.vendoring import FOLDER, PATCHES, Repository, Vendoring, numbered
 
 
 @pytest.fixture
@@ -259,6 +259,13 @@ def test_a_repository_inside_is_one_thing_and_upstreams_own_submodules_are_left_
     vendoring.project.commit({f"{FOLDER}/third/file": "of another upstream\n"})
     vendoring.upstream.git("clone", "--quiet", ".", str(vendoring.folder / "cloned"))
     assert listed(find(vendoring)) == {"cloned/": "added as a folder"}
+
+
+def test_a_submodule_of_the_projects_own_inside_the_folder_is_one_local_change(vendoring: Vendoring) -> None:
+    vendoring.vendor()
+    Repository(vendoring.folder / "mine").commit({"file": "1\n"})
+    vendoring.project.commit(message="Add mine")
+    assert listed(find(vendoring)) == {"mine": "added as a folder"}
 
 
 def test_the_projects_own_files_inside_the_folder_are_no_local_changes(vendoring: Vendoring) -> None:

@@ -112,7 +112,13 @@ def make_bump(
             carried = carry(
                 vendored, project, upstream, room, hacks=hacks, pin=pin_tree, patched=patched, onto=onto
             )
-            draft.replace_folder(vendored.path, hacks.tree, carried.tree, stays=vendored.is_own)
+            nested = tuple(f"{path}/" for path in carried.nested)
+            draft.replace_folder(
+                vendored.path,
+                hacks.tree,
+                carried.tree,
+                stays=lambda path: vendored.is_own(path) or f"{path}/".startswith(nested),
+            )
             lost = carried.lost
         refreshed, dropped = _write_patches(draft, vendored, settings, applied, series)
         if vendored.pin_file:

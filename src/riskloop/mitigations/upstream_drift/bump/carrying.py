@@ -23,10 +23,12 @@ class Carried:
     Args:
         tree: in upstream's mirror; files may still be missing there.
         lost: the files whose changes do not merge: they are as the new tree has them. Fit to be shown.
+        nested: submodules of upstream at the pin that are none in the project: left out of it, or copied.
     """
 
     tree: str
     lost: tuple[str, ...] = ()
+    nested: tuple[str, ...] = ()
 
 
 def carry(
@@ -55,20 +57,21 @@ def carry(
     Raises:
         Unmeasurable: content that is needed cannot be fetched.
     """
-    changes, now = _changes(vendored, project, upstream, hacks=hacks, pin=pin, patched=patched)
+    changes, now, nested = _changes(vendored, project, upstream, hacks=hacks, pin=pin, patched=patched)
     if not changes:
-        return Carried(tree=onto)
+        return Carried(tree=onto, nested=nested)
     base = patched if hacks.patched else pin
     ahead = differing(upstream, base, onto)
     sides = [entry for path in changes for entry in ahead.get(path, changes[path])]
     upstream.bring_blobs(entry.content for entry in sides if entry is not None and entry.mode != SUBMODULE)
-    _move(project, upstream, {entry.content for path in changes if (entry := now[path]) is not None})
+    ours = (now[path] for path in changes)
+    _move(project, upstream, {one.content for one in ours if one is not None and one.mode != SUBMODULE})
     bench = Workbench(upstream=upstream, room=room)
     bench.lay(base)
     _put(bench, {path: now[path] for path in changes})
     merged = merge(bench, base=base, ours=onto, theirs=bench.tree(), paths=tuple(changes))
     if not merged.clashing:
-        return Carried(tree=merged.tree)
+        return Carried(tree=merged.tree, nested=nested)
     bench.lay(merged.tree)
     names = tuple(merged.clashing)
     listed = bench.git("ls-tree", "-r", "-z", "--full-tree", onto, "--", *names).text().split("\0")[:-1]
@@ -79,13 +82,13 @@ def carry(
         kept[path] = Entry(mode, content)
     _put(bench, kept)
     lost = {shown(_ASIDE.sub("", name)) for name in names}
-    return Carried(tree=bench.tree(), lost=tuple(sorted(lost)))
+    return Carried(tree=bench.tree(), lost=tuple(sorted(lost)), nested=nested)
 
 
 def _changes(
     vendored: Vendored, project: Mirror, upstream: Upstream, *, hacks: Hacks, pin: str, patched: str
-) -> tuple[dict[str, Pair], dict[str, Entry | None]]:
-    """Find what the project's last commit has by hand: expected and present, by path."""
+) -> tuple[dict[str, Pair], dict[str, Entry | None], tuple[str, ...]]:
+    """Find what the project's last commit has by hand: expected and present, by path; and what is nested."""
     touched = differing(upstream, pin, patched)
     as_patched = hacks.tree == patched
     committed = touched if as_patched else differing(upstream, pin, hacks.tree, beside=(project.path,))
@@ -95,7 +98,14 @@ def _changes(
     }
     changes = by_hand(vendored, pairs, now)
     expected = {path: (pair[hacks.patched],) * 2 for path, pair in changes.items()}
-    return expected, now
+    nested = (
+        path for path, (before, after) in committed.items() if _is_nested(before) and not _is_nested(after)
+    )
+    return expected, now, tuple(nested)
+
+
+def _is_nested(entry: Entry | None) -> bool:
+    return entry is not None and entry.mode == SUBMODULE
 
 
 def _move(project: Mirror, upstream: Upstream, blobs: Iterable[str]) -> None:

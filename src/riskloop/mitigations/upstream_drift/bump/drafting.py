@@ -100,13 +100,14 @@ class Draft:
             path: the folder.
             old: the tree that it is in the project's commit.
             new: a tree of either mirror; upstream's files in it that are missing are fetched, in one go.
-            stays: told a path below the folder, says whether what the project's commit has there stays.
+            stays: told a path below the folder, says whether what the project's commit has there stays, be it
+                nothing.
 
         Raises:
             Unmeasurable: upstream cannot be reached, or does not give the files.
         """
         pairs = differing(self.upstream, old, new, beside=(self.project.path,))
-        after = {name: entry for name, (_, entry) in pairs.items() if entry is not None}
+        after = {name: entry for name, (_, entry) in pairs.items() if entry is not None and not stays(name)}
         names = dict.fromkeys(entry.content for entry in after.values() if entry.mode != SUBMODULE)
         if names:
             asked = "".join(f"{name}\n" for name in names).encode()

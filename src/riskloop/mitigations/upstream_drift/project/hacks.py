@@ -90,6 +90,8 @@ def find_hacks(vendored: Vendored, upstream: Upstream, site: Site, *, pin: str, 
     changed, others = compare(upstream, pin, vendored.folder, index)
     touched = differing(upstream, pin, patched)
     committed = touched if tree == patched else _committed(vendored, upstream, pin)
+    # A submodule of the project's own inside the folder is one thing, with the slash and without.
+    others = {path for path in others if path.rstrip("/") not in committed}
     paths = {*changed, *others, *touched, *committed}
     on_disk = {path: read_entry(vendored.folder, path) for path in paths}
     pairs = {path: touched.get(path, _unpatched(path, changed, committed)) for path in paths}
@@ -100,11 +102,7 @@ def find_hacks(vendored: Vendored, upstream: Upstream, site: Site, *, pin: str, 
     )
     expected = {path: pair[has_patches] for path, pair in strange.items()}
     # What nobody committed may be nobody's business: a file with a password in it, for instance.
-    open_to_all = {
-        path: on_disk[path].entry
-        for path in strange
-        if path not in others or (path in committed and committed[path][1] is not None)
-    }
+    open_to_all = {path: on_disk[path].entry for path in strange if path not in others}
     diff, notes = show_changes(vendored, upstream, site, expected=expected, found=open_to_all)
     missing = [
         path for path, pair in touched.items() if has_patches and on_disk[path].entry == pair[0] != pair[1]
