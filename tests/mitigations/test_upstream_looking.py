@@ -280,6 +280,17 @@ def test_what_is_no_commit_of_the_branch_is_not_acknowledged(vendoring: Vendorin
         acknowledge(vendoring.read_settings(), vendoring.site, name)
 
 
+def test_a_tag_of_another_branch_is_not_acknowledged(vendoring: Vendoring) -> None:
+    vendoring.vendor()
+    upstream = vendoring.upstream
+    upstream.git("checkout", "--quiet", "-b", "aside")
+    upstream.commit({"docs.md": "1\n"}, days_ago=9)
+    upstream.git("tag", "v9-beta")
+    upstream.git("checkout", "--quiet", "main")
+    with pytest.raises(Refused, match="v9-beta is no commit of main"):
+        acknowledge(vendoring.read_settings(), vendoring.site, "v9-beta")
+
+
 def test_what_the_pin_has_already_is_not_acknowledged(vendoring: Vendoring) -> None:
     vendoring.upstream.commit({"docs.md": "1\n"}, days_ago=9)
     old = vendoring.pin

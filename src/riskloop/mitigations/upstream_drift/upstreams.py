@@ -28,7 +28,8 @@ def acknowledge(settings: Settings, site: Site, commit: str) -> tuple[str, str]:
     upstream = open_upstream(settings, site, vendored)
     followed = upstream.follow()
     found = upstream.resolve(commit, followed)
-    if found is None or not is_ancestor(upstream, found, followed.head):
+    # A tag of another branch is listed, and its commit was never fetched.
+    if not (found and upstream.has(found) and is_ancestor(upstream, found, followed.head)):
         raise Refused(
             f"{commit} is no commit of {followed.branch} in {vendored.address}",
             rule="acknowledged-commit",
