@@ -6,7 +6,7 @@ from typing import Any
 
 from riskloop.git import Upstream
 from riskloop.mitigations.upstream_drift.bump.bumping import Bump
-from riskloop.mitigations.upstream_drift.patches.series import Patch, Series
+from riskloop.mitigations.upstream_drift.patches.series import Patch
 from riskloop.mitigations.upstream_drift.patches.verdicts import Applied, Outcome, Verdict
 from riskloop.mitigations.upstream_drift.project.hacks import Hacks
 from riskloop.mitigations.upstream_drift.project.vendored import read_vendored
@@ -48,7 +48,6 @@ def find(vendoring: Vendoring, outcomes: Iterable[Outcome] = (), **facts: Any) -
         settings=settings,
         vendored=vendored,
         standing=standing,
-        series=Series(patches=tuple(one.patch for one in told)),
         applied=Applied(tree="", outcomes=told),
         hacks=Hacks(),
         bump=None,

@@ -388,7 +388,7 @@ def test_what_the_real_parts_find_is_told(vendoring: Vendoring) -> None:
         upstream, series, onto=head, room=vendoring.room / "head", at_pin=at_pin, since=since
     )
     hacks = find_hacks(findings.vendored, upstream, site, pin=pin, patched=at_pin.tree)
-    evidence = explain(replace(findings, series=series, applied=applied, hacks=hacks), upstream, site)
+    evidence = explain(replace(findings, applied=applied, hacks=hacks), upstream, site)
     assert evidence.summary == (
         "vendor/lib is 2 commits and 20 days behind main; 2 of 3 patches no longer apply; 1 file was changed "
         "by hand."

@@ -98,7 +98,6 @@ def _look(
         settings=settings,
         vendored=vendored,
         standing=standing,
-        series=series,
         applied=applied,
         hacks=hacks,
         bump=bump,

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from riskloop.mitigations.upstream_drift.bump.bumping import Bump
 from riskloop.mitigations.upstream_drift.bump.gating import Check
-from riskloop.mitigations.upstream_drift.patches.series import Series
 from riskloop.mitigations.upstream_drift.patches.verdicts import Applied, Outcome, Verdict
 from riskloop.mitigations.upstream_drift.project.hacks import Hacks
 from riskloop.mitigations.upstream_drift.project.vendored import Vendored
@@ -28,7 +27,6 @@ class Findings:
     settings: Settings
     vendored: Vendored
     standing: Standing
-    series: Series
     applied: Applied
     hacks: Hacks
     bump: Bump | None
