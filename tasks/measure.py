@@ -1,7 +1,7 @@
 """Looks at mitigations, and changes nothing."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import ceil
 from typing import cast
@@ -12,11 +12,12 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture, as_completed
 
-from riskloop.heeding import heeded
 from riskloop.looking import look
 from riskloop.measurements import Look
 from riskloop.project import site
+from riskloop.receipts import Receipt
 from riskloop.register import Register
+from riskloop.remembering import remembered
 from riskloop.risks import Mitigation
 from riskloop.settings import read_settings
 
@@ -27,16 +28,36 @@ PATIENCE_SECONDS = 10.0
 """Work that takes longer than this shows its progress."""
 
 
-def measure(register: Register, mitigations: Sequence[Mitigation]) -> list[Look]:
+def measure(
+    register: Register, mitigations: Sequence[Mitigation], *, after: Sequence[Look] | None = None
+) -> list[Look]:
     """Look once at each mitigation; one that fails never hides another.
 
     Args:
         register: where the mitigations come from: its directory is where they look.
         mitigations: at which to look, each once.
+        after: the looks that were acted on, one for each mitigation: only where something was changed is it
+            worth looking again, whether it helped; the others are given back as they are.
     """
+    if after is not None:
+        return _look_again(register, mitigations, after)
+    return _look(register, mitigations, {})
+
+
+def _look_again(register: Register, mitigations: Sequence[Mitigation], after: Sequence[Look]) -> list[Look]:
+    pairs = list(zip(mitigations, after, strict=True))
+    receipts = {look.mitigation: look.receipt for look in after if look.receipt and look.receipt.changed}
+    changed = [mitigation for mitigation, _ in pairs if mitigation.id in receipts]
+    again = {look.mitigation: look for look in _look(register, changed, receipts)}
+    return [again.get(mitigation.id, look) for mitigation, look in pairs]
+
+
+def _look(
+    register: Register, mitigations: Sequence[Mitigation], receipts: Mapping[str, Receipt]
+) -> list[Look]:
     size = max(1, ceil(len(mitigations) / CHUNKS))
     chunks = [tuple(mitigations[start : start + size]) for start in range(0, len(mitigations), size)]
-    futures = [measure_some.submit(register, chunk) for chunk in chunks]
+    futures = [measure_some.submit(register, chunk, receipts) for chunk in chunks]
     progress = None if _done_in_time(futures) else _show_progress(len(mitigations))
     found: dict[str, Look] = {}
     for future in as_completed(futures):
@@ -53,19 +74,25 @@ def measure(register: Register, mitigations: Sequence[Mitigation]) -> list[Look]
     persist_result=False,
     retries=0,
 )
-def measure_some(register: Register, mitigations: Sequence[Mitigation]) -> list[Look]:
+def measure_some(
+    register: Register, mitigations: Sequence[Mitigation], receipts: Mapping[str, Receipt]
+) -> list[Look]:
     """Look at some mitigations, one after the other.
 
+    Args:
+        receipts: what was done a moment ago, by mitigation; empty where nobody acted.
+
     Raises:
-        StoreError: what people decided about them cannot be read.
+        StoreError: what is known of them already cannot be read.
     """
     log = get_run_logger()
     settings = read_settings()
-    decided = heeded(settings, mitigations)
+    known = remembered(settings, mitigations)
     looks = []
     for mitigation in mitigations:
-        place = site(register, settings)
-        seen = look(mitigation, replace(place, decisions=decided[mitigation.id]))
+        memory, receipt = known[mitigation.id], receipts.get(mitigation.id)
+        place = replace(site(register, settings), decisions=memory.decisions, past=memory.past)
+        seen = replace(look(mitigation, replace(place, receipt=receipt)), receipt=receipt)
         if seen.observation is None:
             log.warning("%s: could not look: %s", mitigation.id, seen.reason)
         else:

@@ -7,9 +7,9 @@ import pytest
 
 from riskloop.acknowledging import Acknowledged, acknowledge_upstream
 from riskloop.errors import Refused
-from riskloop.heeding import heeded
 from riskloop.project import read_register
 from riskloop.register import Register
+from riskloop.remembering import remembered
 from riskloop.risks import Decision
 from riskloop.services import Services, open_services
 from riskloop.settings import Settings, read_settings
@@ -58,7 +58,7 @@ class Desk:
         return acknowledge_upstream(services, self.register, self.mitigation, commit, who=who, why=why)
 
     def recorded(self) -> tuple[Decision, ...]:
-        return heeded(self.settings, [self.mitigation])[self.mitigation.id]
+        return remembered(self.settings, [self.mitigation])[self.mitigation.id].decisions
 
 
 @pytest.fixture
@@ -110,6 +110,6 @@ def test_the_looks_of_the_mitigation_alone_are_told_of_it(desk: Desk) -> None:
     with open_services(desk.settings) as services:
         desk.acknowledge(services, desk.first)
     other = replace(desk.mitigation, id="another")
-    found = heeded(desk.settings, [desk.mitigation, other])
-    assert [one.details["commit"] for one in found[desk.mitigation.id]] == [desk.first]
-    assert found["another"] == ()
+    found = remembered(desk.settings, [desk.mitigation, other])
+    assert [one.details["commit"] for one in found[desk.mitigation.id].decisions] == [desk.first]
+    assert found["another"].decisions == ()

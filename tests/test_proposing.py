@@ -15,8 +15,9 @@ from pydantic import SecretStr
 
 from riskloop.git import Mirror, Remote
 from riskloop.measurements import Evidence, Look, Observation
-from riskloop.proposals import Proposal, Receipt
+from riskloop.proposals import Proposal
 from riskloop.proposing import carry_out, git_address, propose
+from riskloop.receipts import Receipt
 from riskloop.risks import Mitigation
 from riskloop.services import Services, open_services
 from riskloop.settings import Settings, read_settings

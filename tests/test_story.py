@@ -14,7 +14,7 @@ from riskloop.incidents import Concern
 from riskloop.looking import look
 from riskloop.mutes import Mute, Muting
 from riskloop.notifications import Posting, Route, name_realm
-from riskloop.proposals import Receipt
+from riskloop.receipts import Receipt
 from riskloop.risks import Site
 from riskloop.store import Store, circuits, history, outbox, postings, timeline
 from riskloop.store.tables import observations

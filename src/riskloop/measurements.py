@@ -6,7 +6,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from riskloop.proposals import Proposal, Receipt
+from riskloop.plans import Plan
+from riskloop.proposals import Proposal
+from riskloop.receipts import Receipt
 
 
 class Worse(StrEnum):
@@ -22,12 +24,17 @@ LOWER = Worse.LOWER
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A number a kind measures: its name, its unit, which way is worse, and what it counts in one phrase."""
+    """A number a kind measures: its name, its unit, which way is worse, and what it counts in one phrase.
+
+    Args:
+        warns: from which value it is a warning where the register gives it no threshold; None for never.
+    """
 
     name: str
     unit: str
     worse: Worse = field(kw_only=True)
     says: str = field(kw_only=True)
+    warns: float | None = field(kw_only=True, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +83,13 @@ class Observation:
 
     Args:
         proposal: what may be proposed for the project's repository; None if this is not asked for.
+        plan: what its kind may carry out; None if this is not asked for.
     """
 
     measurements: tuple[Measurement, ...]
     evidence: Evidence
     proposal: Proposal | None = None
+    plan: Plan | None = None
 
     def value(self, metric: str) -> float | None:
         return next((m.value for m in self.measurements if m.metric == metric), None)

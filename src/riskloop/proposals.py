@@ -1,4 +1,4 @@
-"""A change to the project's repository that a look made ready, and what became of proposing it."""
+"""A change to the project's repository that a look made ready."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,25 +40,3 @@ class Proposal:
             return f"nothing would be proposed: {self.reason}" if self.reason else "nothing would be proposed"
         draft = "" if self.ready else f", as a draft: {self.reason}" if self.reason else ", as a draft"
         return f"'{self.title}' would be proposed{draft}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
-    """What acting on a look came to.
-
-    Args:
-        says: in words, one sentence without a full stop; empty if there was nothing to do.
-        url: the pull request; empty if there is none.
-        failed: it could not be done, and the run fails for it.
-        failure: the unexpected exception behind that, if it was one: a bug, to be raised at the end.
-    """
-
-    says: str = ""
-    url: str = ""
-    failed: bool = False
-    failure: Exception | None = None
-
-    @property
-    def sentence(self) -> str:
-        """Say what it came to, one sentence without a full stop; empty if there was nothing to do."""
-        return f"it could not be proposed: {self.says}" if self.failed else self.says

@@ -9,7 +9,8 @@ from riskloop.errors import Ambiguous, Refused
 from riskloop.git import Foreign, Remote
 from riskloop.looking import Trouble, isolated
 from riskloop.measurements import Look
-from riskloop.proposals import Proposal, Receipt
+from riskloop.proposals import Proposal
+from riskloop.receipts import Receipt
 from riskloop.redaction import without_secrets
 from riskloop.risks import Mitigation
 from riskloop.services import Services

@@ -4,9 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from riskloop.measurements import Metric, Observation
+from riskloop.plans import Plan
+from riskloop.receipts import Receipt
 from riskloop.thresholds import Threshold, Verdict
 
 LIKELIHOODS = ("low", "medium", "high")
@@ -85,6 +87,14 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PastLook:
+    """What an earlier look measured: its moment, and by metric the values that its kind recalls."""
+
+    at: datetime
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """Where a kind works.
 
@@ -94,6 +104,8 @@ class Site:
         now: the moment the look stands for.
         mitigation: the id of the mitigation it works for; empty where it is of no matter.
         decisions: what people decided about that mitigation and its kind heeds, the newest first.
+        past: the looks of the last two weeks, as far as its kind recalls them, the oldest first.
+        receipt: what was done a moment ago, where this looks whether it helped; None otherwise.
     """
 
     project: Path
@@ -101,6 +113,41 @@ class Site:
     now: datetime
     mitigation: str = ""
     decisions: tuple[Decision, ...] = ()
+    past: tuple[PastLook, ...] = ()
+    receipt: Receipt | None = None
+
+
+class Mitigate(Protocol):
+    """How a kind carries out a plan that a look of its own made ready."""
+
+    def __call__(
+        self,
+        settings: Any,
+        site: Site,
+        plan: Plan | None,
+        store: Any,
+        *,
+        warrant: str,
+        approved: bool,
+        dry_run: bool,
+    ) -> Receipt:
+        """Carry out the stored plan and nothing else, after finishing what an earlier call left unfinished.
+
+        Args:
+            settings: an instance of the kind's settings model.
+            site: where it works.
+            plan: what to carry out; None to do only what is left over from earlier plans.
+            store: the open store, where every step is written down before it is taken.
+            warrant: by what it is carried out: a run or an approval. The same warrant carries out a plan
+                once, however often it is called.
+            approved: a person has approved just this plan, so that no limit stands against it.
+            dry_run: do all the same but the changes.
+
+        Raises:
+            Refused: a safety rule stands against it; nothing was changed.
+            Unmeasurable: what it works on cannot be looked at.
+            StoreError: what is to be done cannot be written down, so it is not done.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +178,8 @@ class Kind:
         forms: the decisions a person can take from the Prefect UI.
         measure: look, change nothing; raises Unmeasurable.
         heeds: the names of the decisions that its looks are to know of.
+        recalls: the metrics of which its looks are to know the earlier values.
+        mitigate: carries out the plan of a look; None for a kind that only looks, or proposes.
     """
 
     name: str
@@ -142,6 +191,8 @@ class Kind:
     measure: Callable[[Any, Site], Observation]
     about: str = ""
     heeds: tuple[str, ...] = ()
+    recalls: tuple[str, ...] = ()
+    mitigate: Mitigate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

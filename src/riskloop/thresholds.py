@@ -69,7 +69,7 @@ class Assessment:
 
 
 def assess_look(look: Look, metrics: tuple[Metric, ...], thresholds: Mapping[str, Threshold]) -> Assessment:
-    """Judge every measurement of a look; a metric without a threshold is shown and never breached.
+    """Judge every measurement; without a threshold one is shown, and breached only if its metric warns.
 
     Where it should have been acted on and could not be, that is a warning at least: somebody asked for it.
     """
@@ -79,7 +79,7 @@ def assess_look(look: Look, metrics: tuple[Metric, ...], thresholds: Mapping[str
     readings = []
     for measurement in look.observation.measurements:
         metric = known[measurement.metric]
-        threshold = thresholds.get(metric.name, Threshold())
+        threshold = thresholds.get(metric.name, Threshold(warning=metric.warns))
         readings.append(
             Reading(
                 metric=metric.name,

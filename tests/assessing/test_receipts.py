@@ -11,7 +11,7 @@ from riskloop.assessing import Assessed, assess, judge
 from riskloop.incidents import Change, Concern
 from riskloop.measurements import Evidence
 from riskloop.notifications import Action, Facts
-from riskloop.proposals import Receipt
+from riskloop.receipts import Receipt
 from riskloop.store import Store, history
 from riskloop.store.tables import transitions
 from riskloop.thresholds import Verdict

@@ -30,6 +30,8 @@ METRICS = (Metric("leaks", "leaks", worse=HIGHER, says="things that got out"),)
 REMEDY = ("mend it",)
 FORMS = ()
 HEEDS = ()
+RECALLS = ()
+mitigate = None
 
 def measure(settings, site):
     if settings.leaks < 0:

@@ -16,7 +16,6 @@ from riskloop.assessing import Assessed, Occasion, assess
 from riskloop.channels.github import GitHub
 from riskloop.channels.slack import Slack
 from riskloop.delivery import Postman
-from riskloop.heeding import heeded
 from riskloop.identity import Accounts
 from riskloop.looking import look
 from riskloop.measurements import Look
@@ -25,6 +24,7 @@ from riskloop.notifications import Links, Reach
 from riskloop.project import site
 from riskloop.proposing import carry_out
 from riskloop.register import Register, load
+from riskloop.remembering import remembered
 from riskloop.services import Services, open_services
 from riskloop.settings import Settings, read_settings
 from riskloop.state_directory import prepare
@@ -184,8 +184,8 @@ class Season:
         register, settings = self.register(), self.settings
         chosen = register.mitigations()
         place = replace(site(register, settings), now=self.now)
-        decided = heeded(settings, chosen)
-        return [look(one, replace(place, decisions=decided[one.id])) for one in chosen]
+        known = remembered(settings, chosen)
+        return [look(one, replace(place, decisions=known[one.id].decisions)) for one in chosen]
 
     def run(self, *, tell: bool = True) -> str:
         """Do as the flow does, once; give the receipt's sentence.

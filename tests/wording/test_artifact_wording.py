@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from riskloop.measurements import Evidence, Look, Measurement, Observation
-from riskloop.proposals import Proposal, Receipt
+from riskloop.proposals import Proposal
+from riskloop.receipts import Receipt
 from riskloop.thresholds import assess_look
 from riskloop.wording.artifact import page, undelivered
 from tests.toys import MITIGATION

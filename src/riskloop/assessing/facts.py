@@ -10,7 +10,7 @@ from riskloop.incidents import Change, Concern, Incident, Transition
 from riskloop.measurements import Look, Section
 from riskloop.mutes import Mute, Muting
 from riskloop.notifications import Action, Facts, Links, Reach
-from riskloop.proposals import Receipt
+from riskloop.receipts import Receipt
 from riskloop.risks import Mitigation, Owner
 from riskloop.thresholds import Assessment, Verdict
 

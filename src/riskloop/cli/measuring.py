@@ -1,13 +1,13 @@
 """The command that looks at mitigations and stores nothing; it needs no channel."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from riskloop import looking, tables
 from riskloop.cli.place import COULD_NOT, FINE, HERE, Json, Place
 from riskloop.measurements import Look
 from riskloop.project import read_register, site
-from riskloop.risks import Decision, Mitigation
+from riskloop.risks import Mitigation, Site
 from riskloop.settings import Settings
 from riskloop.state_directory import prepare
 from riskloop.thresholds import Assessment, Reading, assess_look
@@ -24,10 +24,9 @@ def measure(*ids: str, json: Json = False, place: Place = HERE) -> int:
     register = read_register(settings)
     chosen = register.mitigations(only=ids or None)
     prepare(settings.state)
-    decided = _decided(settings, chosen)
+    places = _places(settings, site(register, settings), chosen)
     judged = []
-    for mitigation in chosen:
-        where = replace(site(register, settings), decisions=decided.get(mitigation.id, ()))
+    for mitigation, where in zip(chosen, places, strict=True):
         look = looking.look(mitigation, where)
         judged.append((mitigation, look, assess_look(look, mitigation.kind.metrics, mitigation.thresholds)))
     if json:
@@ -38,13 +37,15 @@ def measure(*ids: str, json: Json = False, place: Place = HERE) -> int:
     return COULD_NOT if any(look.observation is None for _, look, _ in judged) else FINE
 
 
-def _decided(settings: Settings, mitigations: Sequence[Mitigation]) -> Mapping[str, tuple[Decision, ...]]:
-    """Read what people decided about these; the store is left alone where no kind heeds that."""
-    if not any(mitigation.kind.heeds for mitigation in mitigations):
-        return {}
-    from riskloop.heeding import heeded  # noqa: PLC0415 - it imports the libraries of the store
+def _places(settings: Settings, place: Site, mitigations: Sequence[Mitigation]) -> list[Site]:
+    """Give each mitigation its place, with what is known of it; the store stays shut if none asks."""
+    if not any(mitigation.kind.heeds or mitigation.kind.recalls for mitigation in mitigations):
+        return [place for _ in mitigations]
+    from riskloop.remembering import remembered  # noqa: PLC0415 - it imports the libraries of the store
 
-    return heeded(settings, mitigations)
+    known = remembered(settings, mitigations)
+    memories = [known[mitigation.id] for mitigation in mitigations]
+    return [replace(place, decisions=memory.decisions, past=memory.past) for memory in memories]
 
 
 def _measured(mitigation: Mitigation, look: Look, assessment: Assessment) -> dict[str, object]:
@@ -57,6 +58,7 @@ def _measured(mitigation: Mitigation, look: Look, assessment: Assessment) -> dic
         "readings": assessment.readings,
         "evidence": evidence,
         "proposal": look.observation.proposal if look.observation else None,
+        "plan": look.observation.plan if look.observation else None,
     }
 
 
@@ -72,8 +74,9 @@ def _print_measured(mitigation: Mitigation, look: Look, assessment: Assessment) 
     tables.print_table(("metric", "value", "unit", "threshold", "verdict"), rows, empty="it measured nothing")
     evidence = look.observation.evidence
     tables.print_text(evidence.summary)
-    if look.observation.proposal:
-        tables.print_text(look.observation.proposal.says)
+    for ready in (look.observation.proposal, look.observation.plan):
+        if ready:
+            tables.print_text(ready.says)
     for section in evidence.sections:
         tables.print_text(f"\n{section.title}\n{section.body}")
 

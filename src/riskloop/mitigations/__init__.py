@@ -11,7 +11,7 @@ from riskloop.risks import Kind
 
 @cache
 def kinds() -> Mapping[str, Kind]:
-    """Every kind, by name. Its module has Settings, METRICS, REMEDY, FORMS, HEEDS and measure()."""
+    """Every kind, by name; its module has what CONTRIBUTING.md lists."""
     found = {}
     for entry in pkgutil.iter_modules(__path__):
         module = import_module(f"{__name__}.{entry.name}")
@@ -26,5 +26,7 @@ def kinds() -> Mapping[str, Kind]:
             forms=module.FORMS,
             measure=module.measure,
             heeds=module.HEEDS,
+            recalls=module.RECALLS,
+            mitigate=module.mitigate,
         )
     return found

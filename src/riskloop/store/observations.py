@@ -9,8 +9,8 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from riskloop.incidents import Streaks
-from riskloop.risks import Mitigation
-from riskloop.store.tables import mitigations, observations
+from riskloop.risks import Mitigation, PastLook
+from riskloop.store.tables import measurements, mitigations, observations
 from riskloop.thresholds import Reading, Verdict
 
 
@@ -94,6 +94,26 @@ def already_observed(
         observations.c.phase == phase,
     )
     return frozenset(connection.execute(query).scalars())
+
+
+def list_measured(
+    connection: Connection, mitigation: str, metrics: Collection[str], *, since: datetime
+) -> tuple[PastLook, ...]:
+    """Read what looks at a mitigation measured of some metrics since a moment, the oldest look first."""
+    query = (
+        select(observations.c.number, observations.c.at, measurements.c.metric, measurements.c.value)
+        .join_from(observations, measurements, measurements.c.observation == observations.c.number)
+        .where(
+            observations.c.mitigation == mitigation,
+            observations.c.at >= since,
+            measurements.c.metric.in_(metrics),
+        )
+        .order_by(observations.c.at, observations.c.number)
+    )
+    found: dict[int, tuple[datetime, dict[str, float]]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.number, (row.at, {}))[1][row.metric] = row.value
+    return tuple(PastLook(at=at, values=values) for at, values in found.values())
 
 
 def add_observations(connection: Connection, seen: Sequence[Observed]) -> dict[str, int]:

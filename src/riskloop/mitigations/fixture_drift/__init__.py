@@ -44,10 +44,15 @@ FORMS = (
 
 HEEDS = ()
 
+RECALLS = ()
+
+mitigate = None
+
 __all__ = [
     "FORMS",
     "HEEDS",
     "METRICS",
+    "RECALLS",
     "REMEDY",
     "Adoption",
     "BranchCommit",
@@ -57,4 +62,5 @@ __all__ = [
     "adopt",
     "document",
     "measure",
+    "mitigate",
 ]

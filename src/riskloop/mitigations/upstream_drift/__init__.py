@@ -49,4 +49,18 @@ FORMS = (
 
 HEEDS = ("acknowledge",)
 
-__all__ = ["FORMS", "HEEDS", "METRICS", "REMEDY", "Settings", "acknowledge", "measure"]
+RECALLS = ()
+
+mitigate = None
+
+__all__ = [
+    "FORMS",
+    "HEEDS",
+    "METRICS",
+    "RECALLS",
+    "REMEDY",
+    "Settings",
+    "acknowledge",
+    "measure",
+    "mitigate",
+]

@@ -1,4 +1,4 @@
-"""A look knows what people decided about its mitigation, if its kind heeds that, and nothing else is read."""
+"""A look knows what was decided and measured of its mitigation, as its kind asks, and no more is read."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from riskloop.heeding import heeded
+from riskloop.remembering import Memory, remembered
 from riskloop.services import open_services
 from riskloop.settings import Settings, read_settings
 from riskloop.store import Store, history
@@ -37,16 +37,16 @@ def test_only_what_was_carried_out_and_is_heeded_is_given_the_newest_first(setti
         decide(services.store, "adopt", of=HEEDING.id)
         decide(services.store, "acknowledge", of="somebody.elses")
         decide(services.store, "acknowledge", of=MITIGATION.id)
-    found = heeded(settings, [MITIGATION, HEEDING])
-    assert [one.who for one in found[HEEDING.id]] == ["second", "first"]
-    newest = found[HEEDING.id][0]
+    found = remembered(settings, [MITIGATION, HEEDING])
+    assert [one.who for one in found[HEEDING.id].decisions] == ["second", "first"]
+    newest = found[HEEDING.id].decisions[0]
     assert (newest.decision, newest.why, newest.at) == ("acknowledge", "so", NOW)
     assert newest.details == {"commit": "abc"}
-    assert found[MITIGATION.id] == ()
+    assert found[MITIGATION.id] == Memory()
 
 
 def test_no_store_is_made_where_no_kind_heeds_anything(settings: Settings) -> None:
-    assert heeded(settings, [MITIGATION]) == {MITIGATION.id: ()}
+    assert remembered(settings, [MITIGATION]) == {MITIGATION.id: Memory()}
     assert not settings.state.exists()
 
 
