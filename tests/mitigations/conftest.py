@@ -1,11 +1,13 @@
-"""A project with golden fixtures for every test of the kind."""
+"""A project with golden fixtures, and a directory of staged files, for every test of their kinds."""
 
 import sys
 from pathlib import Path
 
 import pytest
 
+from riskloop.store import Store
 from tests.mitigations.projects import Project
+from tests.mitigations.staging import Staging
 
 
 @pytest.fixture
@@ -15,3 +17,12 @@ def project(tmp_path: Path) -> Project:
     (path / "fixtures").mkdir()
     settings = {"directory": "fixtures", "regenerate": [sys.executable, "tools/make.py"]}
     return Project(path=path, state=tmp_path / "state", settings=settings)
+
+
+@pytest.fixture
+def staging(tmp_path: Path, store: Store) -> Staging:
+    """Give a marked, empty directory, and a store: once on SQLite and once on PostgreSQL."""
+    made = Staging(project=tmp_path / "project", state=tmp_path / "state", store=store)
+    made.root.mkdir(parents=True)
+    made.mark()
+    return made

@@ -32,6 +32,7 @@ LEFT_TO_THE_CHECK = {
     "risk_id_twice",
     "same_kind_twice",
     "service_owner_unknown",
+    "size_of_a_count",
     "threshold_not_finite",
     "threshold_zero",
     "thresholds_in_wrong_order",

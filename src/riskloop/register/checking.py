@@ -13,7 +13,7 @@ from riskloop.register.contents import Register
 from riskloop.register.mistakes import ENOUGH, Finding, Place, explain, hint, suggestion
 from riskloop.register.reading import Document
 from riskloop.register.shape import MOST_ROWS, MitigationRow, RegisterRow, RiskRow
-from riskloop.register.values import shown
+from riskloop.register.values import read_bound, shown
 from riskloop.risks import Kind, Mitigation, Owner, Risk, SlackChannel
 from riskloop.thresholds import Threshold, Verdict
 
@@ -192,11 +192,15 @@ def _threshold_findings(raw: _Raw, kind: Kind) -> Iterator[Finding]:
 
 
 def _bound_findings(metric: Metric, bounds: Mapping[str, Any], place: Place) -> Iterator[Finding]:
-    numbers = {
-        level: bound
-        for level in ("warning", "critical")
-        if isinstance(bound := bounds.get(level), int | float) and not isinstance(bound, bool)
-    }
+    numbers = {}
+    for level in ("warning", "critical"):
+        written = bounds.get(level)
+        bound = read_bound(written)
+        if isinstance(bound, int | float) and not isinstance(bound, bool):
+            numbers[level] = bound
+            if isinstance(written, str) and metric.unit != "bytes":
+                says = f"{shown(written)} is a size, and {metric.name} counts {metric.unit}; write a number"
+                yield Finding(place=(*place, level), says=says)
     for level, bound in numbers.items():
         if metric.worse is Worse.HIGHER and bound <= 0:
             says = f"{bound} is passed even at {bound} {metric.unit}; write the first value that is too many"

@@ -131,9 +131,12 @@ def _keys(described: Mapping[str, Any]) -> Iterator[str]:
 def _default(value: Mapping[str, Any]) -> str:
     if "default" not in value:
         return ""
-    default = value["default"]
-    written = default if isinstance(default, str) else json.dumps(default)
-    return _cell(f"`{written}`")
+    return _cell(f"`{_written(value['default'])}`")
+
+
+def _written(value: object) -> str:
+    """Write a value as a register does."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _type(value: Mapping[str, Any]) -> str:
@@ -141,7 +144,7 @@ def _type(value: Mapping[str, Any]) -> str:
     if "$ref" in value:
         return f"a mapping ({value['$ref'].rpartition('/')[2].removesuffix('Row').lower()})"
     if "enum" in value:
-        return " or ".join(f"`{option}`" for option in value["enum"])
+        return " or ".join(f"`{_written(option)}`" for option in value["enum"])
     if "const" in value:
         return f"`{value['const']}`"
     if (branches := value.get("oneOf") or value.get("anyOf")) and value.get("type") != "string":

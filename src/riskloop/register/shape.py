@@ -8,11 +8,11 @@ from pydantic import (
     ConfigDict,
     Field,
     StrictBool,
-    StrictFloat,
     StrictInt,
     model_validator,
 )
 
+from riskloop.register.values import Bound
 from riskloop.register.words import (
     Day,
     GithubName,
@@ -110,10 +110,8 @@ class ThresholdRow(Row):
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
-    warning: StrictFloat | None = Field(
-        default=None, description="From this value on, the metric is a warning."
-    )
-    critical: StrictFloat | None = Field(default=None, description="From this value on, it is critical.")
+    warning: Bound | None = Field(default=None, description="From this value on, the metric is a warning.")
+    critical: Bound | None = Field(default=None, description="From this value on, it is critical.")
 
     @model_validator(mode="before")
     @classmethod

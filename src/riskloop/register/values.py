@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
+from pydantic import BeforeValidator, PlainSerializer, StrictFloat, ValidationInfo, WithJsonSchema
 
 DURATION_PATTERN = r"^[0-9]{1,9}[wdhms]$"
 SIZE_PATTERN = r"^[0-9]{1,19}(B|[kK]B|[MGT]B|[KMGT]iB)$"
@@ -77,6 +77,13 @@ def read_size(value: object) -> int:
     if not 0 <= size <= LARGEST_SIZE:
         raise ValueError(f"{shown(value)} is out of bounds; write a size from 0 to 8388607TiB")
     return size
+
+
+def read_bound(value: object) -> object:
+    """Read a size such as `40GiB` as its bytes; whatever else stands there is left as it is."""
+    if isinstance(value, str) and re.fullmatch(SIZE_PATTERN, value):
+        return float(read_size(value))
+    return value
 
 
 def write_size(size: int) -> str | int:
@@ -169,6 +176,13 @@ ByteSize = Annotated[
     ),
 ]
 """A number of bytes: a whole number and a unit such as `GiB` or `MB`, or a plain number."""
+
+Bound = Annotated[
+    StrictFloat,
+    BeforeValidator(read_bound),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "pattern": SIZE_PATTERN}]}),
+]
+"""A number to hold a metric against; of a metric in bytes it may be written as a size."""
 
 ProjectPath = Annotated[
     Path,

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -238,6 +239,42 @@ mutes = Table(
     Index(None, "subject", "ended_at"),
 )
 
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("mitigation", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("asks", Text, nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("file", Text, nullable=False),
+    Column("settings", Text, nullable=False),
+    Column("destroys", Boolean, nullable=False),
+    Column("deciders", Text, nullable=False),
+    Column("asked_at", Moment, nullable=False),
+    Column("deadline", Moment, nullable=False),
+    Column("default", Text, nullable=False),
+    Column("reminded", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("decision", Text, nullable=False),
+    Column("decided_at", Moment),
+    Column("who", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("record", _Number, ForeignKey("decisions.number")),
+    Column("ended_at", Moment),
+    Column("outcome", Text, nullable=False),
+    Index(
+        "uq_approvals_open",
+        "mitigation",
+        unique=True,
+        sqlite_where=text("state IN ('pending', 'approved')"),
+        postgresql_where=text("state IN ('pending', 'approved')"),
+    ),
+    Index(None, "mitigation", "number"),
+)
+
 chores = Table(
     "chores",
     metadata,
@@ -257,4 +294,40 @@ decisions = Table(
     Column("completed_at", Moment),
     Column("details", Text, nullable=False),
     Index(None, "mitigation", "number"),
+)
+
+removals = Table(
+    "removals",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("mitigation", Text, nullable=False),
+    Column("warrant", Text, nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("directory", Text, nullable=False),
+    Column("quarantine", Text, nullable=False),
+    Column("begun_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("files", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("skipped", Text, nullable=False),
+    Column("purge_at", Moment),
+    Column("purged_at", Moment),
+    UniqueConstraint("mitigation", "warrant"),
+    Index(None, "mitigation", "number"),
+)
+
+removal_batches = Table(
+    "removal_batches",
+    metadata,
+    Column("removal", _Number, ForeignKey("removals.number"), primary_key=True, autoincrement=False),
+    Column("step", Text, primary_key=True),
+    Column("batch", Integer, primary_key=True, autoincrement=False),
+    Column("first", Integer, nullable=False),
+    Column("last", Integer, nullable=False),
+    Column("begun_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("files", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("skipped", Text, nullable=False),
 )

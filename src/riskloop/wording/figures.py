@@ -4,6 +4,8 @@ import math
 from datetime import UTC, datetime, timedelta
 
 _LARGE = 1e15
+_KIBI = 1024
+_UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
 def number(value: float) -> str:
@@ -21,6 +23,14 @@ def number(value: float) -> str:
 def quantity(value: float, unit: str) -> str:
     """Write a number with its unit, `1 fixture` and `3 fixtures`; the unit is given in the plural."""
     return f"{number(value)} {_singular(unit) if value == 1 else unit}".rstrip()
+
+
+def size(count: float) -> str:
+    """Write a number of bytes in the largest binary unit it fills: `512 bytes`, `3.4 GiB`."""
+    if count < _KIBI:
+        return quantity(count, "bytes")
+    power = min(len(_UNITS), int(math.log2(count)) // 10)
+    return f"{count / _KIBI**power:.3g} {_UNITS[power - 1]}"
 
 
 def metric(name: str) -> str:
