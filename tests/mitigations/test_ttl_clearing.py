@@ -5,6 +5,7 @@ import mmap
 import os
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -203,7 +204,7 @@ def test_nothing_at_all_is_removed_over_the_limit(staging: Staging) -> None:
     ahead = staging.site.now.timestamp()
     for number in range(21, 100):
         os.utime(staging.root / f"{number}", (ahead, ahead))
-    given = {"limit": {"fraction": 0.2, "files": 10_000}}
+    given: dict[str, Any] = {"limit": {"fraction": 0.2, "files": 10_000}}
     plan = staging.plan(**given)
     assert plan.asks == "21 of 100 files are 21 %, more than the limit of 20 %"
     with pytest.raises(Refused, match=r"21 %.*nothing was removed") as refused:
@@ -220,7 +221,7 @@ def test_the_limit_counts_files_too_and_a_plan_of_just_as_many_goes(staging: Sta
     assert staging.plan(approval="always").asks == "the register asks for an approval always"
     assert staging.plan(approval="none", limit={"fraction": 1, "files": 1}).asks == ""
     for approval, files in (("none", 1), ("always", 9)):
-        given = {"approval": approval, "limit": {"fraction": 1, "files": files}}
+        given: dict[str, Any] = {"approval": approval, "limit": {"fraction": 1, "files": files}}
         with pytest.raises(Refused):
             staging.act(staging.plan(**given), **given)
     assert len(staging.there()) == 2

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 
 from riskloop.mitigations.ttl_cleanup.blocks import BLOCK, Block
@@ -12,7 +13,6 @@ from riskloop.mitigations.ttl_cleanup.clearing import Broom, Cleared
 from riskloop.mitigations.ttl_cleanup.grounds import Ground
 from riskloop.mitigations.ttl_cleanup.planning import Stored
 from riskloop.mitigations.ttl_cleanup.quarantine import close_folder, purge, removed_things
-from riskloop.project import now
 from riskloop.store import Store, removals
 from riskloop.store.removals import Batch, Removal, Step
 
@@ -110,12 +110,12 @@ class Carrier:
     def _begin(self, step: Step, batch: Batch) -> None:
         if self.store is not None:
             with self.store.writing() as connection:
-                removals.begin_batch(connection, self.removal.number, step, batch, now=now())
+                removals.begin_batch(connection, self.removal.number, step, batch, now=datetime.now(UTC))
 
     def _end(self, step: Step, batch: Batch) -> None:
         if self.store is not None:
             with self.store.writing() as connection:
-                removals.end_batch(connection, self.removal.number, step, batch, now=now())
+                removals.end_batch(connection, self.removal.number, step, batch, now=datetime.now(UTC))
 
 
 def _batches(plan: Stored) -> Iterator[tuple[Batch, list[Block]]]:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from riskloop.errors import Refused, StoreError
 from riskloop.files import wait_for_lock
@@ -20,7 +20,6 @@ from riskloop.mitigations.ttl_cleanup.settings import Settings
 from riskloop.mitigations.ttl_cleanup.telling import removed_says, skipped_says
 from riskloop.mitigations.ttl_cleanup.walking import OURS
 from riskloop.plans import Plan
-from riskloop.project import now
 from riskloop.receipts import Receipt
 from riskloop.risks import Site
 from riskloop.store import Store, history, removals
@@ -245,7 +244,7 @@ class _Desk:
         _, errors = carrier.carry_out(go_on=go_on)
         self.tally.errors |= errors
         with self.store.writing() as connection:
-            removals.end(connection, removal.number, now=now())
+            removals.end(connection, removal.number, now=datetime.now(UTC))
             ended = removals.by_warrant(connection, removal.mitigation, removal.warrant)
         if ended is None:
             raise StoreError(f"the removal {removal.id} is no longer in the store", remedy="run it again")
@@ -272,7 +271,7 @@ class _Desk:
             )
         if nothing_left:
             with self.store.writing() as connection:
-                removals.end_purge(connection, removal.number, now=now())
+                removals.end_purge(connection, removal.number, now=datetime.now(UTC))
             return
         kept = Counter(reason for batch in batches for _, _, reason in batch.skipped)
         place = self.ground.path / OURS / QUARANTINE / removal.quarantine
@@ -285,7 +284,7 @@ class _Desk:
 
     def _end(self, removal: Removal, note: str) -> None:
         with self.store.writing() as connection:
-            removals.end(connection, removal.number, now=now())
+            removals.end(connection, removal.number, now=datetime.now(UTC))
         self.tally.notes.append(note)
 
     def _removed(self, removal: Removal) -> str:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from riskloop.errors import Refused
@@ -14,7 +15,6 @@ from riskloop.mitigations.ttl_cleanup.blocks import Block
 from riskloop.mitigations.ttl_cleanup.grounds import standing_on
 from riskloop.mitigations.ttl_cleanup.marking import marked
 from riskloop.mitigations.ttl_cleanup.quarantine import close_folder, removed_things
-from riskloop.project import now
 from riskloop.store import Store, removals
 from riskloop.store.removals import Removal
 
@@ -111,7 +111,7 @@ class _Asked:
 
 def _note_empty(store: Store, removal: Removal) -> None:
     with store.writing() as connection:
-        removals.end_purge(connection, removal.number, now=now())
+        removals.end_purge(connection, removal.number, now=datetime.now(UTC))
 
 
 def _put_back(ground: int, things: int, block: Block, restored: Restored) -> None:
