@@ -26,7 +26,7 @@ def acknowledge_upstream(mitigation: str, commit: str, who: str, reason: str) ->
     team = register()
     chosen = team.mitigations("upstream_drift", only=[mitigation])
     acknowledged = acknowledge(team, chosen[0], commit=commit, who=who, reason=reason)
-    looks = mitigate(chosen, measure(team, chosen))
+    looks = mitigate(team, chosen, measure(team, chosen))
     assessed = assess(team, chosen, looks, because=acknowledged.says)
     notify()
     report(assessed)

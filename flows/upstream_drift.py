@@ -29,7 +29,7 @@ def upstream_drift(mitigations: list[str] | None = None, dry_run: bool = False) 
     """
     team = register(dry_run=dry_run)
     chosen = team.mitigations("upstream_drift", only=mitigations)
-    looks = mitigate(chosen, measure(team, chosen), dry_run=dry_run)
+    looks = mitigate(team, chosen, measure(team, chosen), dry_run=dry_run)
     assessed = assess(team, chosen, looks, dry_run=dry_run)
     notify(dry_run=dry_run)
     report(assessed, dry_run=dry_run)

@@ -25,12 +25,12 @@ def conclude(assessed: Sequence[Assessed], *, done: str = "") -> State[None]:
     if bugs:
         raise ExceptionGroup("some mitigations failed unexpectedly", bugs)
     blind = [one for one in assessed if one.assessment.verdict is Verdict.UNKNOWN]
-    undone = [one for one in assessed if one.look.receipt and one.look.receipt.failed]
-    wrong = [
-        _listed(words, those)
-        for words, those in (("could not look at", blind), ("could not propose", undone))
-        if those
-    ]
+    undone: dict[str, list[Assessed]] = {}
+    for one in assessed:
+        if one.look.receipt and one.look.receipt.failed:
+            undone.setdefault(one.look.receipt.deed, []).append(one)
+    wrong = [_listed("could not look at", blind)] if blind else []
+    wrong += [_listed(_undone(deed), those) for deed, those in undone.items()]
     if wrong:
         return Failed(message=_begun(done, "; ".join(wrong)))
     failing = [one for one in assessed if _fails(one)]
@@ -40,6 +40,10 @@ def conclude(assessed: Sequence[Assessed], *, done: str = "") -> State[None]:
     if breached:
         return Completed(name="Breached", message=_begun(done, _listed("over the threshold", breached)))
     return Completed(message=_begun(done, f"{len(assessed)} looked at, all within their thresholds"))
+
+
+def _undone(deed: str) -> str:
+    return "could not propose" if deed == "proposed" else f"could not be {deed}"
 
 
 def _fails(one: Assessed) -> bool:

@@ -3,6 +3,7 @@
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
+from riskloop import approving
 from riskloop.assessing import settle_floods
 from riskloop.assessing.muting import follow_mutes
 from riskloop.assessing.reminding import remind as remind_all
@@ -26,5 +27,7 @@ def remind(register: Register) -> None:
             log.info("%s: its acceptance or silence ends", incident.subject)
         for incident in settle_floods(services.store, at):
             log.info("%s: each of the many incidents has been told of by itself", incident.subject)
+        for mitigation, says in approving.follow(services, register, at):
+            log.info("%s: %s", mitigation, says)
         for incident in remind_all(services.store, at):
             log.info("%s: %s since %s", incident.subject, incident.severity, incident.opened_at)

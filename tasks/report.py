@@ -118,7 +118,8 @@ def _receipt(one: Assessed) -> dict[str, str]:
     receipt = one.look.receipt
     if receipt is None:
         return {}
-    return {"done": without_secrets(" ".join(part for part in (receipt.sentence, receipt.url) if part))}
+    said = " ".join(part for part in (receipt.sentence, receipt.url) if part)
+    return {"done": without_secrets("; ".join(part for part in (said, *receipt.notes) if part))}
 
 
 def _changes(one: Assessed) -> tuple[str, ...]:

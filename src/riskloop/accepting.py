@@ -153,6 +153,8 @@ def _begin(services: Services, mute: Mute, at: Occasion) -> Decided:
 def _the_one(register: Register, is_open: Sequence[Incident], name: str) -> Incident:
     """Find the open incident that is meant."""
     found = [one for one in is_open if name in {one.id, one.subject}]
+    if len(found) > 1:
+        found = [one for one in found if one.concern is not Concern.APPROVAL]
     if not found:
         known = name in {mitigation.id for mitigation in register.mitigations()}
         raise Refused(
@@ -171,6 +173,12 @@ def _the_one(register: Register, is_open: Sequence[Incident], name: str) -> Inci
             f"{incident.id} tells of riskloop's own work, which cannot be accepted",
             rule="not-a-risk",
             remedy="accept the incident of a mitigation; see: riskloop incidents",
+        )
+    if incident.concern is Concern.APPROVAL:
+        raise Refused(
+            f"{incident.id} tells of a plan to be decided about, which cannot be accepted",
+            rule="not-a-risk",
+            remedy=f"approve it or reject it; see how: riskloop approvals show {incident.subject}",
         )
     return incident
 

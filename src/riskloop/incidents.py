@@ -15,12 +15,17 @@ REMIND_AFTER = {Verdict.CRITICAL: timedelta(hours=24), Verdict.WARNING: timedelt
 
 
 class Concern(StrEnum):
-    """Why an incident exists: a threshold is passed, we could not look, a review is due, or many opened."""
+    """Why an incident exists.
+
+    A threshold is passed, we could not look, a review is due, many opened at once, or a person must decide
+    about a plan.
+    """
 
     BREACH = "breach"
     BLIND = "blind"
     OVERDUE = "overdue"
     FLOOD = "flood"
+    APPROVAL = "approval"
 
 
 class Change(StrEnum):

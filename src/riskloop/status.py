@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from riskloop.approvals import Approval, stands
 from riskloop.assessing import SERVICE
 from riskloop.incidents import Concern, Incident
 from riskloop.mutes import Mute
@@ -12,7 +13,7 @@ from riskloop.project import now
 from riskloop.register import Register
 from riskloop.risks import Mitigation
 from riskloop.services import Services
-from riskloop.store import circuits, history, letters, mutes
+from riskloop.store import approvals, circuits, history, letters, mutes
 from riskloop.store.circuits import Circuit
 from riskloop.store.history import Standing
 from riskloop.store.letters import Delivery
@@ -32,6 +33,8 @@ class Row:
         readings: the breached metrics of the open incident.
         told: where the open incident can be read.
         mutes: the acceptances and the silence that hold now.
+        approval: the decision that is owed, or is being carried out; None if there is none.
+        owed: the same in words, or that nobody decided in time; empty if there is nothing to say.
     """
 
     mitigation: str
@@ -45,6 +48,8 @@ class Row:
     readings: tuple[Reading, ...]
     told: tuple[str, ...]
     mutes: tuple[Mute, ...] = ()
+    approval: Approval | None = None
+    owed: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +102,7 @@ def read_status(services: Services, register: Register) -> Status:
         is_open = history.list_incidents(connection, resolved=False, limit=100_000)
         told = {incident.id: list_postings(connection, incident.id) for incident in is_open}
         held = mutes.holding(connection, [one.id for one in register.mitigations()], now=now())
+        owed = {approval.mitigation: approval for approval in approvals.list_open(connection)}
         counts = letters.count_deliveries(connection)
         waiting_since = letters.oldest_waiting(connection)
         dead_letters = letters.list_deliveries(connection, states={"dead"}, limit=SHOWN)
@@ -119,6 +125,7 @@ def read_status(services: Services, register: Register) -> Status:
             by_subject.get(mitigation.id, []),
             places,
             held.get(mitigation.id, ()),
+            approval=owed.get(mitigation.id),
         )
         for mitigation in register.mitigations()
     ]
@@ -143,8 +150,11 @@ def _row(
     incidents: list[Incident],
     places: dict[str, tuple[str, ...]],
     held: Sequence[Mute],
+    *,
+    approval: Approval | None,
 ) -> Row:
-    breach = next((incident for incident in incidents if incident.concern is Concern.BREACH), None)
+    is_open = {incident.concern: incident for incident in incidents}
+    breach = is_open.get(Concern.BREACH)
     oldest = min((incident.opened_at for incident in incidents), default=None)
     return Row(
         mitigation=mitigation.id,
@@ -158,6 +168,8 @@ def _row(
         readings=breach.breaches if breach else (),
         told=tuple(place for incident in incidents for place in places[incident.id]),
         mutes=tuple(held),
+        approval=approval,
+        owed=_owed(approval, is_open.get(Concern.APPROVAL)),
     )
 
 
@@ -198,13 +210,19 @@ def describe(found: Status) -> str:
     return "\n".join(lines).rstrip()
 
 
+def _owed(approval: Approval | None, told: Incident | None) -> str:
+    """Say which decision is owed, or that none was taken; empty if there is nothing to say."""
+    if approval is not None:
+        return f"approval {approval.id} {stands(approval)}; see: riskloop approvals show {approval.id}"
+    return told.reason if told else ""
+
+
 def _muted(mute: Mute) -> str:
     return f"{mute.muting} until {mute.until:%d %B %Y %H:%M} UTC by {mute.who}: {mute.why}"
 
 
 def _what(row: Row) -> str:
     breached = ", ".join(f"{reading.metric} {reading.value:g}" for reading in row.readings)
-    if row.verdict.rank:
-        # It has a reason of its own where what should have been done about it could not be.
-        return "; ".join(part for part in (breached, row.reason) if part)
-    return breached or ("" if row.verdict is Verdict.OK else row.reason)
+    reason = "" if row.verdict is Verdict.OK or (breached and not row.verdict.rank) else row.reason
+    # A breach has a reason of its own where what should have been done about it could not be.
+    return "; ".join(part for part in (breached, reason, row.owed) if part)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from riskloop.approvals import Decision
 from riskloop.incidents import BLIND_AFTER, Change, Concern, Streaks
 from riskloop.mutes import Mute
 from riskloop.notifications import Route, name_realm
@@ -182,12 +183,13 @@ def _nobody(verdict: Verdict, streaks: Streaks, is_open: set[Concern], mitigatio
 
 
 def _decision(decided: Decided) -> Entry:
-    """Tell of a decision; the commit it names is its own, where it names one."""
+    """Tell of a decision; the commit or the approval it names is its own, where it names one."""
     decision = decided.decision
-    what = " ".join(
-        part for part in (decision.decision, str(decision.details.get("commit", ""))[:12]) if part
-    )
+    named = str(decision.details.get("commit") or decision.details.get("approval") or "")[:12]
+    what = " ".join(part for part in (decision.decision, named) if part)
     told = "nobody by itself: the look that follows tells what it changed"
+    if decision.decision in set(Decision):
+        told = "whoever hears of the approval: see its incident"
     return Entry(
         at=decision.at,
         what=What.DECISION,
@@ -266,11 +268,15 @@ def _postings(standing: Iterable[Stands]) -> Iterator[Entry]:
 def _deliveries(past: Past, now: datetime) -> Iterator[Entry]:
     stands = deliveries_stand(past.deliveries, past.circuits, now=now)
     standing = {(one.incident, one.route): one for one in past.standing}
+    owed = {case.id for case in past.cases if case.concern is Concern.APPROVAL}
     quiet = {change.number for change in past.changes if change.hush.quiet}
     for one in past.deliveries:
         there = standing.get((one.incident, one.route))
         silent = one.change is Change.UPDATED or one.transition in quiet
-        why = _done(one, there, silent=silent) if one.state == "done" else stands[one.id]
+        comes_back = one.incident in owed
+        why = (
+            _done(one, there, silent=silent, comes_back=comes_back) if one.state == "done" else stands[one.id]
+        )
         yield Entry(
             at=one.ended_at or one.attempted_at or one.created_at,
             what=What.DELIVERY,
@@ -307,13 +313,14 @@ def _stands(delivery: Delivery, ahead: Delivery | None, circuit: Circuit | None,
     return f"waiting: sent {when}"
 
 
-def _done(delivery: Delivery, there: Stands | None, *, silent: bool) -> str:
+def _done(delivery: Delivery, there: Stands | None, *, silent: bool, comes_back: bool) -> str:
     if there is None:
         return "nobody: the incident was never told there, so there was nothing to edit or to end"
     place = there.url
     if silent:
         return f"nobody: edited silently in {place}"
-    if _was_closed(there, delivery.ended_at) and delivery.change in {Change.EASED, Change.REMINDED}:
+    left_closed = {Change.EASED} if comes_back else {Change.EASED, Change.REMINDED}
+    if _was_closed(there, delivery.ended_at) and delivery.change in left_closed:
         return f"nobody: edited silently in {place}, which a person had closed"
     return f"told as event {place}" if delivery.channel == "events" else f"told in {place}"
 

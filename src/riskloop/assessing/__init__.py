@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
+from riskloop.assessing import asking
 from riskloop.assessing.facts import Occasion, facts_of_service
 from riskloop.assessing.flooding import MANY, settle_floods, tell_of_floods
 from riskloop.assessing.following import Case, changed, close, follow, record
@@ -143,9 +144,13 @@ def retire(
         observations.lock_every_mitigation(connection)
         ours = {SERVICE, *(one.subject for one in history.open_of_concern(connection, Concern.FLOOD))}
         gone = [one for one in history.open_subjects(connection) if one not in kept and one not in ours]
+        # What was approved is ended by whoever carries it out, who may be at it now.
+        at_it = asking.void_pending(connection, gone, occasion)
         for subject, found in history.open_incidents_of(connection, gone).items():
             addressed = outbox.addressed(connection, [incident.id for incident in found.values()])
             for incident in found.values():
+                if incident.concern is Concern.APPROVAL and subject in at_it:
+                    continue
                 reason = f"{subject} is no longer in the register, or is switched off there"
                 closed.append(close(connection, incident, reason, occasion, sorted(addressed[incident.id])))
     return tuple(closed)

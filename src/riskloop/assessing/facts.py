@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from riskloop.approvals import Approval, State, what_then
 from riskloop.incidents import Change, Concern, Incident, Transition
 from riskloop.measurements import Look, Section
 from riskloop.mutes import Mute, Muting
@@ -123,6 +124,53 @@ def facts_of_flood(told: Told, owner: Owner, occasion: Occasion, *, sections: tu
     )
 
 
+def facts_of_approval(
+    told: Told,
+    occasion: Occasion,
+    approval: Approval,
+    *,
+    mitigation: Mitigation | None,
+    last: Facts | None,
+    notes: Sequence[str] = (),
+) -> Facts:
+    """Gather the facts of a decision that is owed, or of what came of it.
+
+    Args:
+        approval: as it is after the change.
+        mitigation: as the register has it now; None if it has left it.
+        last: what was told of it last; None if nothing was. One of both there must be.
+        notes: what else is to be known of what was done, a sentence each.
+    """
+    what = f"{approval.what[:1].upper()}{approval.what[1:]}."
+    holds = (Section(title="What the plan holds", body=approval.summary),) if approval.summary else ()
+    if mitigation is None:
+        if last is None:
+            raise ValueError(f"nothing was told yet of {approval.id}, whose mitigation is unknown")
+        facts = facts_again(told, last, occasion)
+    else:
+        risk, kind = mitigation.risk, mitigation.kind
+        facts = _facts(
+            told,
+            risk.owners,
+            occasion,
+            risk_id=risk.id,
+            risk_title=risk.title,
+            risk_score=risk.score,
+            contingency=risk.contingency,
+            runbook=risk.runbook,
+            kind=kind.name,
+            kind_says=kind.says,
+        )
+    return replace(
+        facts,
+        summary=" ".join([what, *(f"{note.rstrip('.')}." for note in notes)]),
+        sections=holds,
+        remedy=_owed(approval),
+        actions=_deciding(approval, occasion.links),
+        run_url=(last.run_url if last else "") or facts.run_url,
+    )
+
+
 def facts_again(told: Told, last: Facts, occasion: Occasion) -> Facts:
     """Tell the last facts once more, for a change that no look led to."""
     return replace(
@@ -190,3 +238,34 @@ def _accepting(incident: Incident, links: Links) -> Action:
         url=links.form("accept_incident", {"incident": incident.id}),
         command=f'riskloop accept {incident.id} --until 30d --who "your name" --why "why it may stand"',
     )
+
+
+def _owed(approval: Approval) -> tuple[str, ...]:
+    """Say who may decide and what happens then, a sentence each; what to do once it is decided."""
+    if approval.state is State.APPROVED:
+        return ("Nothing need be done: it is carried out now, or by the next round.",)
+    if approval.state is not State.PENDING:
+        return ()
+    then = what_then(approval)
+    return (
+        f"Who may decide: {', '.join(approval.deciders)}. A name is recorded as it is given, not proven.",
+        f"{then[:1].upper()}{then[1:]}.",
+        f"Approved, just the plan {approval.plan[:12]} is carried out, without what has changed since.",
+    )
+
+
+def _deciding(approval: Approval, links: Links) -> tuple[Action, ...]:
+    """Offer both decisions while one is owed; after an end without success, to have it asked anew."""
+    if approval.state is State.PENDING:
+        return tuple(
+            Action(
+                says=says,
+                url=links.form("decide_approval", {"approval": approval.id, "decision": decision}),
+                command=f'riskloop approvals {decision} {approval.id} --who "your name" --why "why"',
+            )
+            for decision, says in (("approve", "Approve it"), ("reject", "Reject it"))
+        )
+    if approval.state in {State.ABORTED, State.FAILED}:
+        command = f"riskloop run {approval.mitigation}"
+        return (Action(says="To be asked anew, run it again", command=command),)
+    return ()

@@ -53,7 +53,7 @@ def follow(connection: Connection, case: Case) -> tuple[tuple[Incident, Transiti
     for concern in (Concern.BREACH, Concern.BLIND):
         incident = case.is_open.get(concern)
         known = case.addressed[incident.id] if incident else ()
-        moved = incident is not None and _has_moved(known, heard)
+        moved = incident is not None and has_moved(known, heard)
         if incident and moved and _stands(concern, case.assessment):
             reason = f"it goes on elsewhere, where {owners[0].name} is told of it now"
             changes.append(close(connection, incident, reason, occasion, sorted(known)))
@@ -264,7 +264,7 @@ def _long_enough(case: Case) -> Streaks:
     return replace(streaks, breached=max(streaks.breached, after), unknown=max(streaks.unknown, BLIND_AFTER))
 
 
-def _has_moved(known: Collection[Route], heard: Collection[Route]) -> bool:
+def has_moved(known: Collection[Route], heard: Collection[Route]) -> bool:
     """Say whether the owner is heard elsewhere now: another repository, or another Slack channel."""
     now = dict(route.place for route in heard)
     return any(service in now and now[service] != place for service, place in (one.place for one in known))

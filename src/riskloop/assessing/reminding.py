@@ -5,7 +5,7 @@ from sqlalchemy import Connection
 from riskloop.assessing.facts import Occasion
 from riskloop.assessing.following import retell
 from riskloop.incidents import Concern, Incident, reminder
-from riskloop.store import Store, history, mutes, observations, outbox
+from riskloop.store import Store, approvals, history, mutes, observations, outbox
 
 _ALL = 100_000
 
@@ -13,8 +13,8 @@ _ALL = 100_000
 def remind(store: Store, occasion: Occasion) -> tuple[Incident, ...]:
     """Tell again of every open incident whose owner has heard nothing of it for a day or a week.
 
-    What is accepted or silenced is left alone, and so is what tells of many at once. Nothing is written if
-    nobody is to be reminded.
+    What is accepted or silenced is left alone, and so is what tells of many at once; of a decision that is
+    owed is reminded by its own deadline. Nothing is written if nobody is to be reminded.
     """
     with store.reading() as connection:
         if not any(_due(one, occasion) for one in _open(connection)):
@@ -38,7 +38,12 @@ def remind(store: Store, occasion: Occasion) -> tuple[Incident, ...]:
 
 
 def _open(connection: Connection) -> tuple[Incident, ...]:
-    return history.list_incidents(connection, resolved=False, limit=_ALL)
+    owed = {approval.mitigation for approval in approvals.list_open(connection)}
+    return tuple(
+        incident
+        for incident in history.list_incidents(connection, resolved=False, limit=_ALL)
+        if incident.concern is not Concern.APPROVAL or incident.subject not in owed
+    )
 
 
 def _due(incident: Incident, occasion: Occasion) -> bool:

@@ -15,8 +15,10 @@ def made_sound(look: Look, metrics: tuple[Metric, ...]) -> Look:
         metrics: every metric the mitigation's kind can report.
     """
     if look.receipt:
-        says, url = (storable(redacted(text)) for text in (look.receipt.says, look.receipt.url))
-        look = replace(look, receipt=replace(look.receipt, says=says, url=url))
+        says, url, *notes = (
+            storable(redacted(text)) for text in (look.receipt.says, look.receipt.url, *look.receipt.notes)
+        )
+        look = replace(look, receipt=replace(look.receipt, says=says, url=url, notes=tuple(notes)))
     seen = look.observation
     if seen is None:
         return replace(look, reason=storable(redacted(look.reason)))

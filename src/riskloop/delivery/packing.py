@@ -8,8 +8,8 @@ from riskloop.channels import Channel, Kept, Parcel
 from riskloop.channels.markers import Marker, about
 from riskloop.delivery.pacing import Overtaken
 from riskloop.identity import Identity
-from riskloop.incidents import Change
-from riskloop.notifications import Route
+from riskloop.incidents import Change, Concern
+from riskloop.notifications import Facts, Route
 from riskloop.store import Store, chores, outbox, places, postings
 from riskloop.store.outbox import Claim
 from riskloop.store.postings import Posted
@@ -59,7 +59,7 @@ class Packer:
             unsettled = {} if known else outbox.unsettled(connection, claim)
         # What is accepted or silenced comes back for nothing that is not told of.
         quiet = facts.quiet or facts.still_quiet
-        back = known is not None and not quiet and _comes_back(facts.change, known, self.clock())
+        back = known is not None and not quiet and _comes_back(facts, known, self.clock())
         left_alone = known is not None and known.state != "open" and not back
         gone = known is not None and known.state == "gone"
         hushed = left_alone and (gone or facts.change not in _HEARD_ALL_THE_SAME)
@@ -75,7 +75,7 @@ class Packer:
             previous_url=known.posting.url if known and gone else previous,
             issue_url=issue,
             attempted_at=claim.uncertain_since,
-            reopen=not quiet and (back or facts.change in _COMES_BACK_AT_ONCE),
+            reopen=not quiet and (back or _comes_back_at_once(facts)),
         )
         # A dead letter may have arrived after all: opened unseen, the incident would have two postings.
         for lost, made_at in unsettled.items():
@@ -142,9 +142,15 @@ class Packer:
         return marker.signed(self.identity.key)
 
 
-def _comes_back(change: Change, known: Posted, now: datetime) -> bool:
+def _comes_back(facts: Facts, known: Posted, now: datetime) -> bool:
     """Say whether what a person closed or took away is opened again by a change of its incident."""
-    if known.state == "open" or change in _HEARD_ALL_THE_SAME:
+    if known.state == "open" or facts.change in _HEARD_ALL_THE_SAME:
         return False
     since = known.state_at or now
-    return change in _COMES_BACK_AT_ONCE or now >= since + GRACE
+    return _comes_back_at_once(facts) or now >= since + GRACE
+
+
+def _comes_back_at_once(facts: Facts) -> bool:
+    # A decision is not taken by closing what asks for it: its few reminders must be heard.
+    owed = facts.concern is Concern.APPROVAL and facts.change is Change.REMINDED
+    return owed or facts.change in _COMES_BACK_AT_ONCE

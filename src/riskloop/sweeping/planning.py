@@ -134,8 +134,7 @@ class _Planner:
                 why = "what it tells of is no longer in the register, or is switched off there"
                 self.close.append(Extra(kept=kept, why=why))
             elif subject.was_well_after(kept.made_at):
-                why = f"{subject.name} was found well since it was posted"
-                self.close.append(Extra(kept=kept, why=why))
+                self.close.append(Extra(kept=kept, why=subject.is_over))
             else:
                 self.later.append(kept)
 

@@ -29,6 +29,13 @@ class Subject:
     concern: Concern
     well_at: datetime | None
 
+    @property
+    def is_over(self) -> str:
+        """Why what tells of it is closed, where it was found well since."""
+        if self.concern is Concern.APPROVAL:
+            return f"no decision is owed about {self.name}"
+        return f"{self.name} was found well since it was posted"
+
     def was_well_after(self, moment: datetime) -> bool:
         """Say whether it was found well after something was posted, whatever clock that goes by."""
         return self.well_at is not None and self.well_at > moment + CLOCKS_DIFFER
@@ -52,6 +59,8 @@ def list_subjects(
                 well_at=seen_at if verdict is Verdict.OK else None,
             ),
             Subject(name=mitigation.id, concern=Concern.BLIND, well_at=seen_at),
+            # Each look asks anew for what must be approved; what it asked for is open, and not among these.
+            Subject(name=mitigation.id, concern=Concern.APPROVAL, well_at=seen_at),
         ]
     found += [
         Subject(name=f"risk:{risk.id}", concern=Concern.OVERDUE, well_at=None) for risk in register.risks

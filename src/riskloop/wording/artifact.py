@@ -35,7 +35,7 @@ def page(
         f"Looked at on {figures.moment(look.at)}{f' in [this run](<{run}>)' if run else ''}.",
         *(f"- {escaping.prose(change)}" for change in changes),
         *(f"- told in {_place(place)}" for place in told),
-        _proposed(look),
+        *_acted(look),
         escaping.prose(assessment.reason),
         github.readings_table(assessment.readings),
     ]
@@ -46,16 +46,16 @@ def page(
     return escaping.cut("\n\n".join(part for part in parts if part), github.BODY_LIMIT, word=github.CUT)
 
 
-def _proposed(look: Look) -> str:
-    """Say what acting on the look came to; or, where nobody acted, what it would have proposed."""
+def _acted(look: Look) -> list[str]:
+    """Say what acting on the look came to; or, where nobody acted, what it would have done."""
     if look.receipt:
         address = escaping.link(look.receipt.url)
-        said = escaping.prose(look.receipt.sentence) or "proposed"
-        return f"- {said}: <{address}>" if address else f"- {said}"
-    proposal = look.observation.proposal if look.observation else None
-    if proposal is None:
-        return ""
-    return f"- {escaping.prose(proposal.says)}"
+        said = escaping.prose(look.receipt.sentence) or ("proposed" if address else "nothing was to be done")
+        notes = (f"- {escaping.prose(note)}" for note in look.receipt.notes)
+        return [f"- {said}: <{address}>" if address else f"- {said}", *notes]
+    seen = look.observation
+    ready = (part for part in (seen.proposal, seen.plan) if part) if seen else ()
+    return [f"- {escaping.prose(part.says)}" for part in ready]
 
 
 def undelivered(

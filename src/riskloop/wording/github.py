@@ -49,6 +49,9 @@ _SAID_THEN = {
     ),
 }
 _TO_BE_LEFT_ALONE = "To be left alone for longer, accept the risk until a date."
+_DECIDES_NOTHING = (
+    "To close this issue decides nothing: approve the plan or reject it. The next reminder opens it again."
+)
 _SIGNS = {
     Verdict.OK: "🟢 ok",
     Verdict.WARNING: "🟠 **warning**",
@@ -74,6 +77,7 @@ def _what(facts: Facts) -> str:
         Concern.BLIND: f"{facts.subject} could not be looked at",
         Concern.OVERDUE: "its review is overdue",
         Concern.FLOOD: "many at once",
+        Concern.APPROVAL: "a plan to be decided about",
     }[facts.concern]
 
 
@@ -135,7 +139,10 @@ def comment(facts: Facts, *, marker: str) -> str:
         parts.append(_muted(facts))
     elif facts.change is Change.MUTED:
         parts += [_until_then(mute) for mute in _holding(facts)]
-    if facts.change in _SAID_THEN:
+    if facts.concern is Concern.APPROVAL and facts.change in {Change.REMINDED, Change.DISMISSED}:
+        parts += [_DECIDES_NOTHING] if facts.change is Change.DISMISSED else []
+        parts.append("\n".join(f"- {_action(action)}" for action in facts.actions))
+    elif facts.change in _SAID_THEN:
         # What tells of riskloop itself has nothing that could be decided.
         alone = _TO_BE_LEFT_ALONE if facts.change is Change.DISMISSED and facts.actions else ""
         parts.append(f"{_SAID_THEN[facts.change]} {alone}".rstrip())
@@ -300,9 +307,14 @@ def _about(facts: Facts, previous_url: str) -> str:
         lines.append(f"- {run}")
     if previous := escaping.link(previous_url):
         lines.append(f"- Before this one: <{previous}>")
+    does = (
+        "it edits the text above as the numbers change, comments when it gets worse or better, and closes it "
+        "when they are good again"
+    )
+    if facts.concern is Concern.APPROVAL:
+        does = "it reminds of the decision, says what came of it, and closes it then"
     footer = (
-        f"<sub>riskloop keeps this issue for {escaping.prose(facts.project)}: it edits the text above as the "
-        "numbers change, comments when it gets worse or better, and closes it when they are good again. "
+        f"<sub>riskloop keeps this issue for {escaping.prose(facts.project)}: {does}. "
         "Discuss below; edits to the text are lost.</sub>"
     )
     return "\n".join([*lines, "", footer])

@@ -140,7 +140,8 @@ def reply(facts: Facts, *, issue_url: str = "") -> Message:
         lines.append(f"It is {facts.severity}, and has been open for {open_for}.")
     if facts.change in _OWNERS_MUST_ACT:
         lines.append(_owners(facts.owners))
-    if facts.change in _TO_BE_DECIDED:
+    owed = facts.concern is Concern.APPROVAL and facts.change is Change.REMINDED
+    if facts.change in _TO_BE_DECIDED or owed:
         lines += [f"• {_action(action)}" for action in facts.actions[:_ACTIONS_LIMIT]]
     breaches = tuple(reading for reading in facts.readings if reading.breached)
     blocks = [
@@ -178,6 +179,7 @@ def _title(facts: Facts) -> str:
         Concern.OVERDUE: f"the review of {facts.risk_title or facts.subject} is overdue",
         # No number: more may follow in the next run.
         Concern.FLOOD: f"many new incidents for {facts.owners[0].name}",
+        Concern.APPROVAL: f"a plan to be decided about for {facts.risk_title or facts.subject}",
     }[facts.concern]
     # Room for the sign before it.
     return escaping.slack(" ".join(f"{state}: {what}".split()), limit=HEADER_LIMIT - 30)
