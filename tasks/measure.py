@@ -91,7 +91,7 @@ def measure_some(
     looks = []
     for mitigation in mitigations:
         memory, receipt = known[mitigation.id], receipts.get(mitigation.id)
-        place = replace(site(register, settings), decisions=memory.decisions, past=memory.past)
+        place = memory.at(site(register, settings))
         seen = replace(look(mitigation, replace(place, receipt=receipt)), receipt=receipt)
         if seen.observation is None:
             log.warning("%s: could not look: %s", mitigation.id, seen.reason)

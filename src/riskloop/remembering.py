@@ -1,17 +1,20 @@
 """Gives each look what is known of its mitigation: what people decided, what earlier looks measured."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from riskloop.project import now
-from riskloop.risks import Decision, Mitigation, PastLook
+from riskloop.risks import Decision, Mitigation, PastLook, Site
 from riskloop.services import open_services
 from riskloop.settings import Settings
-from riskloop.store import history, observations
+from riskloop.store import chores, history, observations
 
-RECALLED = timedelta(days=14)
-"""How far back earlier looks are recalled: two weeks show what a weekend does."""
+RECALLED = timedelta(days=400)
+"""How far back earlier looks are recalled: a monthly look is to know the same month of last year."""
+
+MOST = 200
+"""So many earlier looks at most are recalled, the newest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,10 +24,24 @@ class Memory:
     Args:
         decisions: what was decided about it and its kind heeds, the newest first.
         past: what earlier looks measured of what its kind recalls, the oldest first.
+        succeeded_at: when it was last mitigated without a failure; None if never.
+        waited_since: when that was first tried; None if never.
     """
 
     decisions: tuple[Decision, ...] = ()
     past: tuple[PastLook, ...] = ()
+    succeeded_at: datetime | None = None
+    waited_since: datetime | None = None
+
+    def at(self, place: Site) -> Site:
+        """Give a place with what is known of the mitigation there."""
+        return replace(
+            place,
+            decisions=self.decisions,
+            past=self.past,
+            succeeded_at=self.succeeded_at,
+            waited_since=self.waited_since,
+        )
 
 
 def remembered(settings: Settings, mitigations: Sequence[Mitigation]) -> Mapping[str, Memory]:
@@ -43,16 +60,22 @@ def remembered(settings: Settings, mitigations: Sequence[Mitigation]) -> Mapping
     with open_services(settings) as services, services.store.reading() as connection:
         decided = history.list_decisions(connection, heeding, names)
         past = {
-            mitigation: observations.list_measured(connection, mitigation, metrics, since=now() - RECALLED)
+            mitigation: observations.list_measured(
+                connection, mitigation, metrics, since=now() - RECALLED, most=MOST
+            )
             for mitigation, metrics in recalling.items()
             if metrics
         }
+        acting = [mitigation.id for mitigation in mitigations if mitigation.kind.mitigate is not None]
+        tried = {name: chores.tried(connection, name) for name in acting}
     return {
         mitigation.id: Memory(
             decisions=tuple(
                 one for one in decided.get(mitigation.id, ()) if one.decision in mitigation.kind.heeds
             ),
             past=past.get(mitigation.id, ()),
+            succeeded_at=tried[mitigation.id].succeeded_at if mitigation.id in tried else None,
+            waited_since=tried[mitigation.id].waited_since if mitigation.id in tried else None,
         )
         for mitigation in mitigations
     }

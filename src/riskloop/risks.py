@@ -104,7 +104,9 @@ class Site:
         now: the moment the look stands for.
         mitigation: the id of the mitigation it works for; empty where it is of no matter.
         decisions: what people decided about that mitigation and its kind heeds, the newest first.
-        past: the looks of the last two weeks, as far as its kind recalls them, the oldest first.
+        past: the newest earlier looks, as far as its kind recalls them, the oldest first.
+        succeeded_at: when its kind last carried out what it does without a failure; None if never.
+        waited_since: when its kind first tried to; None if it never did.
         receipt: what was done a moment ago, where this looks whether it helped; None otherwise.
     """
 
@@ -114,6 +116,8 @@ class Site:
     mitigation: str = ""
     decisions: tuple[Decision, ...] = ()
     past: tuple[PastLook, ...] = ()
+    succeeded_at: datetime | None = None
+    waited_since: datetime | None = None
     receipt: Receipt | None = None
 
 

@@ -1,7 +1,6 @@
 """The command that looks at mitigations and stores nothing; it needs no channel."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from riskloop import looking, tables
 from riskloop.cli.place import COULD_NOT, FINE, HERE, Json, Place
@@ -44,8 +43,7 @@ def _places(settings: Settings, place: Site, mitigations: Sequence[Mitigation]) 
     from riskloop.remembering import remembered  # noqa: PLC0415 - it imports the libraries of the store
 
     known = remembered(settings, mitigations)
-    memories = [known[mitigation.id] for mitigation in mitigations]
-    return [replace(place, decisions=memory.decisions, past=memory.past) for memory in memories]
+    return [known[mitigation.id].at(place) for mitigation in mitigations]
 
 
 def _measured(mitigation: Mitigation, look: Look, assessment: Assessment) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """When each recurring chore was done last: looking around in a place, sweeping."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, or_, select
@@ -7,6 +8,8 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from riskloop.store.tables import chores
+
+_TRIED, _SUCCEEDED = "tried", "succeeded"
 
 
 def last_done(connection: Connection, name: str) -> datetime | None:
@@ -23,6 +26,30 @@ def done(connection: Connection, name: str, *, now: datetime) -> None:
         .values(name=name, at=now)
         .on_conflict_do_update(index_elements=["name"], set_={"at": now})
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """When a mitigation last carried out what it does, and since when it tries to; None for never."""
+
+    succeeded_at: datetime | None
+    waited_since: datetime | None
+
+
+def tried(connection: Connection, mitigation: str) -> Tried:
+    """Read when a mitigation last succeeded, and when it first tried."""
+    return Tried(
+        succeeded_at=last_done(connection, f"{_SUCCEEDED} {mitigation}"),
+        waited_since=last_done(connection, f"{_TRIED} {mitigation}"),
+    )
+
+
+def note_try(connection: Connection, mitigation: str, *, succeeded: bool, now: datetime) -> None:
+    """Note that a mitigation did what it does, or failed to."""
+    if last_done(connection, f"{_TRIED} {mitigation}") is None:
+        done(connection, f"{_TRIED} {mitigation}", now=now)
+    if succeeded:
+        done(connection, f"{_SUCCEEDED} {mitigation}", now=now)
 
 
 def take(connection: Connection, name: str, *, every: timedelta, now: datetime) -> bool:

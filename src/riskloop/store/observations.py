@@ -97,17 +97,25 @@ def already_observed(
 
 
 def list_measured(
-    connection: Connection, mitigation: str, metrics: Collection[str], *, since: datetime
+    connection: Connection, mitigation: str, metrics: Collection[str], *, since: datetime, most: int
 ) -> tuple[PastLook, ...]:
-    """Read what looks at a mitigation measured of some metrics since a moment, the oldest look first."""
+    """Read what looks at a mitigation measured of some metrics, the oldest look first.
+
+    Args:
+        since: only looks since then.
+        most: only so many looks, the newest.
+    """
+    newest = (
+        select(observations.c.number)
+        .where(observations.c.mitigation == mitigation, observations.c.at >= since)
+        .order_by(observations.c.at.desc(), observations.c.number.desc())
+        .limit(most)
+        .subquery()
+    )
     query = (
         select(observations.c.number, observations.c.at, measurements.c.metric, measurements.c.value)
         .join_from(observations, measurements, measurements.c.observation == observations.c.number)
-        .where(
-            observations.c.mitigation == mitigation,
-            observations.c.at >= since,
-            measurements.c.metric.in_(metrics),
-        )
+        .where(observations.c.number.in_(select(newest.c.number)), measurements.c.metric.in_(metrics))
         .order_by(observations.c.at, observations.c.number)
     )
     found: dict[int, tuple[datetime, dict[str, float]]] = {}

@@ -23,6 +23,9 @@ from riskloop.wording import figures
 RECALLS = ("staged_bytes", "deleted_bytes")
 """What earlier looks measured, from which the growth is known."""
 
+RECALLED = timedelta(days=14)
+"""How far back the growth is measured: two weeks show what a weekend does."""
+
 _SECOND = 1_000_000_000
 _HOUR = timedelta(hours=1)
 
@@ -189,7 +192,7 @@ def _measured(
 def growth_per_hour(past: Sequence[PastLook], *, staged: float, deleted: float, at: datetime) -> float | None:
     """Say by how many bytes an hour the directory grows by itself, without what was removed from it.
 
-    It is measured from the oldest look recalled to this one; None if that is less than an hour ago.
+    It is measured from the oldest look of two weeks to this one; None if that is less than an hour ago.
 
     Args:
         past: earlier looks, the oldest first, with `staged_bytes` and `deleted_bytes`: what was there when
@@ -197,7 +200,7 @@ def growth_per_hour(past: Sequence[PastLook], *, staged: float, deleted: float, 
         staged: the bytes there are now.
         deleted: the bytes that were removed a moment ago.
     """
-    known = [look for look in past if "staged_bytes" in look.values and look.at < at]
+    known = [look for look in past if "staged_bytes" in look.values and at - RECALLED <= look.at < at]
     if not known or at - known[0].at < _HOUR:
         return None
     removed = deleted + sum(look.values.get("deleted_bytes", 0.0) for look in known[1:])
