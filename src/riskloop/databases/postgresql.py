@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from sqlalchemy import URL, Connection, create_engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import URL, Connection, create_engine, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool
 
 from riskloop.errors import Unmeasurable
@@ -67,6 +67,15 @@ class Postgres:
         except DBAPIError as error:
             says = str(error.orig).strip().partition("\n")[0]
             raise Unmeasurable(f"{self.shown}: {says}", remedy=_remedy(says)) from error
+
+
+def open_address(address: str, *, shown: str) -> Postgres | None:
+    """Read the address of a PostgreSQL database; None if it is none."""
+    try:
+        url = make_url(address.replace("postgres://", "postgresql://", 1))
+    except (ArgumentError, ValueError):
+        return None
+    return Postgres(url=url.set(drivername="postgresql+psycopg"), shown=shown)
 
 
 def _remedy(says: str) -> str:

@@ -4,20 +4,22 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import unquote, urlsplit
 
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
-
-from riskloop.databases.postgresql import Postgres
 from riskloop.databases.sqlite import SQLiteFile
 from riskloop.errors import Unmeasurable
 from riskloop.redaction import learn
 from riskloop.risks import Site
 
+if TYPE_CHECKING:
+    from riskloop.databases.postgresql import Postgres
+
 OWN_STORE = "RISKLOOP_STORE_URL"
 """The setting of our own store, which is a SQLite file in the state directory where it is not set."""
 
-Database = SQLiteFile | Postgres
+Database: TypeAlias = "SQLiteFile | Postgres"
+"""One that we can look after."""
 
 
 def locate(place: Path | str, site: Site, environment: Mapping[str, str] = os.environ) -> Database:
@@ -45,16 +47,25 @@ def locate(place: Path | str, site: Site, environment: Mapping[str, str] = os.en
         remedy="give sqlite:////absolute/file or postgresql://user:password@host/database",
     )
     try:
-        url = make_url(address)
-    except (ArgumentError, ValueError):
+        parts = urlsplit(address)
+        password = parts.password
+    except ValueError:
         raise unknown from None
-    if url.password:
-        learn(str(url.password))
-    backend = url.get_backend_name()
-    if backend == "sqlite" and url.database and Path(url.database).is_absolute():
-        return SQLiteFile(path=Path(url.database), shown=place)
-    if backend == "postgresql":
-        return Postgres(url=url.set(drivername="postgresql+psycopg"), shown=place)
+    if password:
+        learn(unquote(password))
+    backend = parts.scheme.partition("+")[0]
+    if backend == "sqlite":
+        # After `sqlite://`, and the host that a file has not, comes the path with one more slash.
+        file = Path(address.partition("://")[2].removeprefix("/"))
+        if file.is_absolute():
+            return SQLiteFile(path=file, shown=place)
+    if backend in {"postgresql", "postgres"}:
+        # A look at a SQLite file does not wait for the libraries of PostgreSQL.
+        from riskloop.databases.postgresql import open_address  # noqa: PLC0415 - see above
+
+        found = open_address(address, shown=place)
+        if found is not None:
+            return found
     raise unknown
 
 
