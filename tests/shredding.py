@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from riskloop import approving
 from riskloop.approvals import Approval, Decision
-from riskloop.assessing import Occasion, remind
+from riskloop.assessing import Occasion, assess, remind
 from riskloop.errors import Refused
 from riskloop.identity import read_identity
 from riskloop.measurements import Evidence, Look, Measurement, Observation
@@ -221,16 +221,25 @@ class Office:
         dry_run: bool = False,
         store: Store | None = None,
     ) -> Receipt:
-        """Look, and act on what the look made ready."""
+        """Look, and act on what the look made ready; nothing is stored of the look itself."""
         mitigation = mitigation or self.mitigation
-        seen = Observation(
-            measurements=(Measurement("leaks", 0),), evidence=Evidence(summary="seen"), plan=plan
-        )
-        look = Look(mitigation=mitigation.id, at=self.clock(), observation=seen)
-        at, services = self.occasion(), self.services(store)
+        look, at, services = self.look(plan, mitigation), self.occasion(), self.services(store)
         done = carry_out(services, self.register(), mitigation, look, at, dry_run=dry_run)
         assert done.receipt is not None
         return done.receipt
+
+    def look(self, plan: Plan | None, mitigation: Mitigation) -> Look:
+        seen = Observation(
+            measurements=(Measurement("leaks", 0),), evidence=Evidence(summary="seen"), plan=plan
+        )
+        return Look(mitigation=mitigation.id, at=self.clock(), observation=seen)
+
+    def run(self, plan: Plan | None) -> None:
+        """Look, act on it, and store the look, as a flow does."""
+        at, services = self.occasion(), self.services()
+        look = self.look(plan, self.mitigation)
+        done = carry_out(services, self.register(), self.mitigation, look, at)
+        assess(self.store, [(self.mitigation, done)], at)
 
     def ask(self, mitigation: Mitigation | None = None, **more: Any) -> Approval:
         """Ask about three sheets; give what is owed."""

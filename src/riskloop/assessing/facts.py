@@ -141,7 +141,7 @@ def facts_of_approval(
         last: what was told of it last; None if nothing was. One of both there must be.
         notes: what else is to be known of what was done, a sentence each.
     """
-    what = f"{approval.what[:1].upper()}{approval.what[1:]}."
+    said = [approval.what, *notes]
     holds = (Section(title="What the plan holds", body=approval.summary),) if approval.summary else ()
     if mitigation is None:
         if last is None:
@@ -163,7 +163,7 @@ def facts_of_approval(
         )
     return replace(
         facts,
-        summary=" ".join([what, *(f"{note.rstrip('.')}." for note in notes)]),
+        summary=" ".join(f"{one[:1].upper()}{one[1:].rstrip('.')}." for one in said),
         sections=holds,
         remedy=_owed(approval),
         actions=_deciding(approval, occasion.links),

@@ -175,7 +175,10 @@ class Place:
             )
         if standing is Standing.CLOSED and before == Standing.OPEN:
             told = self._tell(connection, incident, Change.DISMISSED, muted)
-            follows = "asks there whether the risk is accepted" if told else "is left so"
+            asks = "asks there whether the risk is accepted"
+            if incident.concern is Concern.APPROVAL:
+                asks = "says there that this decides nothing"
+            follows = asks if told else "is left so"
             return f"{incident.subject}: {called} was closed by a person; riskloop {follows}"
         return f"{incident.subject}: {called} was {_DONE[standing]} by a person"
 
