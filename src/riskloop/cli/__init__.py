@@ -48,6 +48,8 @@ cleanup = app.command(
 cleanup.command("riskloop.cli.cleanup:init")
 cleanup.command("riskloop.cli.cleanup:listing", name="list")
 cleanup.command("riskloop.cli.cleanup:restore")
+database = app.command(App(name="database", help="Say what a database should be made of."))
+database.command("riskloop.cli.database:learn")
 app.register_install_completion_command()
 
 
