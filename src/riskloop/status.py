@@ -21,6 +21,7 @@ from riskloop.store.postings import list_postings
 from riskloop.story import SHOWN, circuit_says, letter_says, waiting_says
 from riskloop.tables import ago, table
 from riskloop.thresholds import Reading, Verdict
+from riskloop.wording import figures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +223,9 @@ def _muted(mute: Mute) -> str:
 
 
 def _what(row: Row) -> str:
-    breached = ", ".join(f"{reading.metric} {reading.value:g}" for reading in row.readings)
+    breached = ", ".join(
+        f"{reading.metric} {figures.bound(reading.value, reading.unit)}" for reading in row.readings
+    )
     reason = "" if row.verdict is Verdict.OK or (breached and not row.verdict.rank) else row.reason
     # A breach has a reason of its own where what should have been done about it could not be.
     return "; ".join(part for part in (breached, reason, row.owed) if part)

@@ -62,3 +62,23 @@ def test_a_moment_is_in_utc_wherever_it_was_taken() -> None:
 )
 def test_a_duration_is_its_largest_whole_unit(length: timedelta, text: str) -> None:
     assert figures.duration(length) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "written"),
+    [
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (1023, "1,023 bytes"),
+        (1024, "1 KiB"),
+        (1536, "1.5 KiB"),
+        (1024**2 - 1, "1024 KiB"),
+        (3_000_000, "2.86 MiB"),
+        (40 * 1024**3, "40 GiB"),
+        (-2048, "-2 KiB"),
+        (2**63, "8 EiB"),
+    ],
+)
+def test_a_size_is_written_in_the_largest_unit_it_fills(count: int, written: str) -> None:
+    assert figures.size(count) == figures.quantity(count, "bytes") == figures.bound(count, "bytes") == written
+    assert figures.bound(count, "files") == figures.number(count)

@@ -10,6 +10,7 @@ from riskloop.risks import Mitigation, Site
 from riskloop.settings import Settings
 from riskloop.state_directory import prepare
 from riskloop.thresholds import Assessment, Reading, assess_look
+from riskloop.wording import figures
 
 
 def measure(*ids: str, json: Json = False, place: Place = HERE) -> int:
@@ -62,7 +63,7 @@ def _measured(mitigation: Mitigation, look: Look, assessment: Assessment) -> dic
 
 def _print_measured(mitigation: Mitigation, look: Look, assessment: Assessment) -> None:
     rows = [
-        (reading.metric, f"{reading.value:g}", reading.unit, _bounds(reading), reading.verdict)
+        (reading.metric, *_written(reading), _bounds(reading), reading.verdict)
         for reading in assessment.readings
     ]
     tables.print_text(f"{mitigation.id}: {assessment.verdict}")
@@ -79,6 +80,16 @@ def _print_measured(mitigation: Mitigation, look: Look, assessment: Assessment) 
         tables.print_text(f"\n{section.title}\n{section.body}")
 
 
+def _written(reading: Reading) -> tuple[str, str]:
+    """Write a value and its unit; what is in bytes has the unit of its size."""
+    if reading.unit != "bytes":
+        return figures.number(reading.value), reading.unit
+    value, _, unit = figures.size(reading.value).partition(" ")
+    return value, unit
+
+
 def _bounds(reading: Reading) -> str:
     bounds = (("warning", reading.warning), ("critical", reading.critical))
-    return ", ".join(f"{name} {bound:g}" for name, bound in bounds if bound is not None)
+    return ", ".join(
+        f"{name} {figures.bound(bound, reading.unit)}" for name, bound in bounds if bound is not None
+    )

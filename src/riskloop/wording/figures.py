@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 _LARGE = 1e15
 _KIBI = 1024
+_HUNDRED = 100
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
@@ -21,16 +22,31 @@ def number(value: float) -> str:
 
 
 def quantity(value: float, unit: str) -> str:
-    """Write a number with its unit, `1 fixture` and `3 fixtures`; the unit is given in the plural."""
+    """Write a number with its unit, `1 fixture` and `3 fixtures`; the unit is given in the plural.
+
+    Bytes are written as a size.
+    """
+    if unit == "bytes" and abs(value) >= _KIBI:
+        return size(value)
     return f"{number(value)} {_singular(unit) if value == 1 else unit}".rstrip()
 
 
 def size(count: float) -> str:
     """Write a number of bytes in the largest binary unit it fills: `512 bytes`, `3.4 GiB`."""
-    if count < _KIBI:
+    if abs(count) < _KIBI:
         return quantity(count, "bytes")
-    power = min(len(_UNITS), int(math.log2(count)) // 10)
-    return f"{count / _KIBI**power:.3g} {_UNITS[power - 1]}"
+    power = min(len(_UNITS), int(math.log2(abs(count))) // 10)
+    filled = count / _KIBI**power
+    return (
+        f"{filled:.0f} {_UNITS[power - 1]}"
+        if abs(filled) >= _HUNDRED
+        else f"{filled:.3g} {_UNITS[power - 1]}"
+    )
+
+
+def bound(value: float, unit: str) -> str:
+    """Write the bound of a threshold: a number, or a size where its metric is in bytes."""
+    return size(value) if unit == "bytes" else number(value)
 
 
 def metric(name: str) -> str:

@@ -242,14 +242,14 @@ def readings_table(readings: tuple[Reading, ...]) -> str:
     rows = ["| Metric | Now | Warning from | Critical from | Verdict |", "| --- | ---: | ---: | ---: | --- |"]
     rows += [
         f"| {figures.metric(r.metric)} | {figures.quantity(r.value, r.unit)} "
-        f"| {_bound(r.warning)} | {_bound(r.critical)} | {_SIGNS[r.verdict]} |"
+        f"| {_bound(r.warning, r.unit)} | {_bound(r.critical, r.unit)} | {_SIGNS[r.verdict]} |"
         for r in readings
     ]
     return "\n".join(rows)
 
 
-def _bound(bound: float | None) -> str:
-    return "none" if bound is None else figures.number(bound)
+def _bound(bound: float | None, unit: str) -> str:
+    return "none" if bound is None else figures.bound(bound, unit)
 
 
 def section(found: Section) -> str:

@@ -214,7 +214,7 @@ def _readings(readings: tuple[Reading, ...]) -> str:
     lines = []
     for reading in readings[:_READINGS_LIMIT]:
         bounds = [
-            f"{name} from {figures.number(bound)}"
+            f"{name} from {figures.bound(bound, reading.unit)}"
             for name, bound in (("warning", reading.warning), ("critical", reading.critical))
             if bound is not None
         ]
