@@ -15,7 +15,7 @@ from riskloop.incidents import Concern
 from riskloop.measurements import Look
 from riskloop.mitigating import carry_out
 from riskloop.receipts import Receipt
-from riskloop.store import Store, history, open_store
+from riskloop.store import Store, chores, history, open_store
 from riskloop.store.turns import one_at_a_time
 from tests.shredding import Office
 from tests.store.children import together
@@ -238,3 +238,22 @@ def test_the_moment_at_which_something_long_has_ended_is_after_that_at_which_it_
     ended = office.approval().ended_at
     assert ended is not None
     assert timedelta(0) < ended - office.clock() < timedelta(minutes=1)
+
+
+def test_since_when_it_succeeds_and_since_when_it_tries_is_noted(office: Office) -> None:
+    def noted() -> chores.Tried:
+        with office.store.reading() as connection:
+            return chores.tried(connection, office.mitigation.id)
+
+    assert noted() == chores.Tried(succeeded_at=None, waited_since=None)
+    first = office.clock.now
+    office.shredder.fails = Unmeasurable("the shredder is gone", remedy="plug it in")
+    office.act(office.plan(sheets=1))
+    assert noted() == chores.Tried(succeeded_at=None, waited_since=first)
+    office.clock.advance(3600)
+    office.shredder.fails = None
+    office.act(office.plan(sheets=1))
+    assert noted() == chores.Tried(succeeded_at=office.clock.now, waited_since=first)
+    office.clock.advance(3600)
+    office.act(office.plan())
+    assert noted().succeeded_at != office.clock.now, "it waits for an approval"

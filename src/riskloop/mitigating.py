@@ -8,7 +8,7 @@ from datetime import timedelta
 from riskloop import proposing
 from riskloop.approvals import CARRIED_OUT_WITHIN, Approval, State, approved_by, asked, moment
 from riskloop.assessing import Occasion, asking
-from riskloop.errors import StoreError
+from riskloop.errors import RiskloopError, StoreError
 from riskloop.looking import Trouble, isolated
 from riskloop.measurements import Look
 from riskloop.plans import Plan
@@ -17,7 +17,7 @@ from riskloop.receipts import Receipt
 from riskloop.register import Register
 from riskloop.risks import Mitigation
 from riskloop.services import Services
-from riskloop.store import approvals, history
+from riskloop.store import approvals, chores, history
 from riskloop.store.turns import one_at_a_time
 
 _DEED = "carried out"
@@ -89,7 +89,7 @@ class Hand:
             wanted = None if plan is None or plan.empty else plan
             if owed is None and (wanted is None or not wanted.asks):
                 asking.settle(self.services.store, self.mitigation, self.occasion)
-                return self._mitigate(wanted, warrant=self._warrant)
+                return self._tried(wanted, warrant=self._warrant)
             left_over = self._mitigate(None, warrant=self._warrant)
             if owed is None and wanted is not None:
                 owed = self._ask(wanted)
@@ -168,7 +168,7 @@ class Hand:
 
         def carry() -> Receipt | StoreError:
             try:
-                return self._mitigate(plan, warrant=approval.id, approved=True)
+                return self._tried(plan, warrant=approval.id, approved=True)
             except StoreError as error:
                 return error
 
@@ -181,6 +181,20 @@ class Hand:
         """Give the occasion as it is now: carrying out may have taken hours."""
         took = timedelta(seconds=time.monotonic() - self.begun)
         return replace(self.occasion, now=self.occasion.now + took)
+
+    def _tried(self, plan: Plan | None, *, warrant: str, approved: bool = False) -> Receipt:
+        """Let the kind do all it has to do, and note whether it did, for how long it has not to be known."""
+        try:
+            receipt = self._mitigate(plan, warrant=warrant, approved=approved)
+        except RiskloopError:
+            self._note(succeeded=False)
+            raise
+        self._note(succeeded=not receipt.failed)
+        return receipt
+
+    def _note(self, *, succeeded: bool) -> None:
+        with self.services.store.writing() as connection:
+            chores.note_try(connection, self.mitigation.id, succeeded=succeeded, now=self.occasion.now)
 
     def _mitigate(
         self, plan: Plan | None, *, warrant: str, approved: bool = False, dry_run: bool = False

@@ -20,7 +20,7 @@ from riskloop.mitigations.database_vacuum.schema import (
 from riskloop.mitigations.database_vacuum.settings import Settings
 from riskloop.mitigations.database_vacuum.sqlite_looking import look_at_sqlite
 from riskloop.mitigations.database_vacuum.standing import Standing
-from riskloop.plans import Plan
+from riskloop.plans import Plan, digest_of
 from riskloop.risks import PastLook, Site
 from riskloop.wording import figures
 
@@ -112,11 +112,6 @@ def why_vacuum(settings: Settings, database: Database, standing: Standing, unlik
     if free < settings.minimum_free or share < settings.minimum_free_ratio:
         return ""
     return f"{figures.size(free)} of it are free, {figures.number(100 * share)} %"
-
-
-def digest_of(settings: Settings) -> str:
-    """Make a digest of the settings, to which a plan is bound."""
-    return sha256(settings.model_dump_json().encode()).hexdigest()
 
 
 def growth_per_day(past: Sequence[PastLook], *, size: float, reclaimed: float, at: datetime) -> float | None:

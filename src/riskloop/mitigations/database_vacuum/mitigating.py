@@ -9,7 +9,7 @@ from typing import Any
 from riskloop.databases import SQLiteFile, locate
 from riskloop.errors import Refused
 from riskloop.files import locked
-from riskloop.mitigations.database_vacuum.looking import compare, digest_of, look_at
+from riskloop.mitigations.database_vacuum.looking import compare, look_at
 from riskloop.mitigations.database_vacuum.settings import Settings
 from riskloop.mitigations.database_vacuum.sqlite_vacuuming import (
     Vacuumed,
@@ -19,7 +19,7 @@ from riskloop.mitigations.database_vacuum.sqlite_vacuuming import (
     require_room,
     vacuum,
 )
-from riskloop.plans import Plan
+from riskloop.plans import Plan, digest_of
 from riskloop.receipts import Receipt
 from riskloop.risks import Site
 from riskloop.wording import figures

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from hashlib import sha256
 
 from riskloop.errors import Refused
 from riskloop.files import matches
@@ -16,7 +15,7 @@ from riskloop.mitigations.ttl_cleanup.quarantine import measure_quarantine
 from riskloop.mitigations.ttl_cleanup.scanning import Scan, Watch, scan_directories, scan_files
 from riskloop.mitigations.ttl_cleanup.settings import Settings
 from riskloop.mitigations.ttl_cleanup.telling import plan_listed, plan_summary, staged_says, would_says
-from riskloop.plans import Plan
+from riskloop.plans import Plan, digest_of
 from riskloop.risks import PastLook, Site
 from riskloop.wording import figures
 
@@ -61,11 +60,6 @@ def measure(settings: Settings, site: Site) -> Observation:
         fingerprint=plan.digest,
     )
     return Observation(measurements=measured, evidence=evidence, plan=plan)
-
-
-def digest_of(settings: Settings) -> str:
-    """Make a digest of the settings, to which an approval is bound."""
-    return sha256(settings.model_dump_json().encode()).hexdigest()
 
 
 def over_limit(settings: Settings, *, files: int, staged: int) -> str:

@@ -12,14 +12,14 @@ from riskloop.mitigations.ttl_cleanup import clock, planning
 from riskloop.mitigations.ttl_cleanup.carrying import Carrier
 from riskloop.mitigations.ttl_cleanup.clearing import Reason
 from riskloop.mitigations.ttl_cleanup.grounds import Ground, refuse_unfit, standing_on
-from riskloop.mitigations.ttl_cleanup.looking import digest_of, over_limit
+from riskloop.mitigations.ttl_cleanup.looking import over_limit
 from riskloop.mitigations.ttl_cleanup.marking import marked
 from riskloop.mitigations.ttl_cleanup.planning import Stored
 from riskloop.mitigations.ttl_cleanup.quarantine import QUARANTINE
 from riskloop.mitigations.ttl_cleanup.settings import Settings
 from riskloop.mitigations.ttl_cleanup.telling import removed_says, skipped_says
 from riskloop.mitigations.ttl_cleanup.walking import OURS
-from riskloop.plans import Plan
+from riskloop.plans import Plan, digest_of
 from riskloop.receipts import Receipt
 from riskloop.risks import Site
 from riskloop.store import Store, history, removals
