@@ -28,6 +28,7 @@ WRITTEN = [page for page in PAGES if page.parent.name != "kinds" and page.name !
 """Those that are not generated."""
 
 THEIRS = {
+    "manifest.json",
     "riskloop.yaml",
     "page.yaml",
     "register.last-good.yaml",

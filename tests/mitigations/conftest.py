@@ -7,6 +7,7 @@ import pytest
 
 from riskloop.store import Store
 from tests.mitigations.projects import Project
+from tests.mitigations.stacks import EVENTS, Stack
 from tests.mitigations.staging import Staging
 
 
@@ -25,4 +26,14 @@ def staging(tmp_path: Path, store: Store) -> Staging:
     made = Staging(project=tmp_path / "project", state=tmp_path / "state", store=store)
     made.root.mkdir(parents=True)
     made.mark()
+    return made
+
+
+@pytest.fixture
+def stack(tmp_path: Path, store: Store) -> Stack:
+    """Give a SQLite file with 4,000 rows of an hour each, and a store: on SQLite and on PostgreSQL."""
+    made = Stack(project=tmp_path / "project", state=tmp_path / "state", store=store)
+    made.project.mkdir()
+    made.state.mkdir(exist_ok=True)
+    made.run(f"PRAGMA journal_mode = WAL; {EVENTS.format(rows=4000)}")
     return made

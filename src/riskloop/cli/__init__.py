@@ -50,6 +50,10 @@ cleanup.command("riskloop.cli.cleanup:listing", name="list")
 cleanup.command("riskloop.cli.cleanup:restore")
 database = app.command(App(name="database", help="Say what a database should be made of."))
 database.command("riskloop.cli.database:learn")
+archive = app.command(App(name="archive", help="Verify archived rows; bring them back."))
+archive.command("riskloop.cli.archive:listing", name="list")
+archive.command("riskloop.cli.archive:verify")
+archive.command("riskloop.cli.archive:restore")
 app.register_install_completion_command()
 
 

@@ -331,3 +331,26 @@ removal_batches = Table(
     Column("size", BigInteger, nullable=False),
     Column("skipped", Text, nullable=False),
 )
+
+archives = Table(
+    "archives",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("mitigation", Text, nullable=False),
+    Column("warrant", Text, nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("table", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("begun_at", Moment, nullable=False),
+    Column("verified_at", Moment),
+    Column("ended_at", Moment),
+    Column("manifest", Text, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("deleted", BigInteger, nullable=False),
+    Column("changed", BigInteger, nullable=False),
+    Column("outcome", Text, nullable=False),
+    UniqueConstraint("mitigation", "warrant", "table"),
+    Index(None, "mitigation", "number"),
+)
