@@ -21,7 +21,7 @@ from riskloop.store.postings import list_postings
 from riskloop.story import SHOWN, circuit_says, letter_says, waiting_says
 from riskloop.tables import ago, table
 from riskloop.thresholds import Reading, Verdict
-from riskloop.wording import figures
+from riskloop.wording import escaping, figures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,8 +214,9 @@ def describe(found: Status) -> str:
 def _owed(approval: Approval | None, told: Incident | None) -> str:
     """Say which decision is owed, or that none was taken; empty if there is nothing to say."""
     if approval is not None:
-        return f"approval {approval.id} {stands(approval)}; see: riskloop approvals show {approval.id}"
-    return told.reason if told else ""
+        says = escaping.visible(stands(approval))
+        return f"approval {approval.id} {says}; see: riskloop approvals show {approval.id}"
+    return escaping.visible(told.reason) if told else ""
 
 
 def _muted(mute: Mute) -> str:

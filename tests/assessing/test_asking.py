@@ -147,6 +147,13 @@ def test_an_issue_closed_by_hand_is_told_that_it_decides_nothing(office: Office)
     assert "To close this issue decides nothing: approve the plan or reject it." in said
     assert "left closed for 24 hours" not in said
     assert f"approvals approve {owed.id}" in said
+    office.wait(24)
+    office.follow_up()
+    aborted = office.told()[-1]
+    said = github.comment(replace(aborted, change=aborted.change.DISMISSED), marker="m")
+    assert "approve the plan or reject it" not in said, "there is nothing to decide any more"
+    assert "It is opened again with the next reminder, or when it is asked anew." in said
+    assert f"riskloop run {owed.mitigation}" in said
 
 
 def test_a_silence_hushes_it_and_after_its_end_it_is_told_as_it_is(office: Office) -> None:

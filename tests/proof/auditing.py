@@ -206,6 +206,8 @@ class Auditor:
     def _reminders_come_in_time(self, books: Books) -> None:
         for incident, told in books.transitions.items():
             row = books.incidents[incident]
+            if row.concern == Concern.APPROVAL:
+                continue  # It is reminded of by its own deadline.
             spoken = None
             for facts in told:
                 if facts.change is Change.REMINDED:

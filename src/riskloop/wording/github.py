@@ -49,9 +49,8 @@ _SAID_THEN = {
     ),
 }
 _TO_BE_LEFT_ALONE = "To be left alone for longer, accept the risk until a date."
-_DECIDES_NOTHING = (
-    "To close this issue decides nothing: approve the plan or reject it. The next reminder opens it again."
-)
+_DECIDES_NOTHING = "To close this issue decides nothing: approve the plan or reject it."
+_IS_OPENED_AGAIN = "It is opened again with the next reminder, or when it is asked anew."
 _SIGNS = {
     Verdict.OK: "🟢 ok",
     Verdict.WARNING: "🟠 **warning**",
@@ -139,14 +138,7 @@ def comment(facts: Facts, *, marker: str) -> str:
         parts.append(_muted(facts))
     elif facts.change is Change.MUTED:
         parts += [_until_then(mute) for mute in _holding(facts)]
-    if facts.concern is Concern.APPROVAL and facts.change in {Change.REMINDED, Change.DISMISSED}:
-        parts += [_DECIDES_NOTHING] if facts.change is Change.DISMISSED else []
-        parts.append("\n".join(f"- {_action(action)}" for action in facts.actions))
-    elif facts.change in _SAID_THEN:
-        # What tells of riskloop itself has nothing that could be decided.
-        alone = _TO_BE_LEFT_ALONE if facts.change is Change.DISMISSED and facts.actions else ""
-        parts.append(f"{_SAID_THEN[facts.change]} {alone}".rstrip())
-        parts.append("\n".join(f"- {_action(action)}" for action in facts.actions))
+    parts += _said_then(facts)
     if facts.change not in _TOLD_WITHOUT_MENTION:
         parts.append(_owners(facts.owners))
     if facts.change not in {Change.RESOLVED, Change.MUTED, Change.ENDING}:
@@ -154,6 +146,23 @@ def comment(facts: Facts, *, marker: str) -> str:
     if facts.change is not Change.MUTED:
         parts.append(readings_table(tuple(r for r in facts.readings if r.breached)))
     return _whole([*parts, _run(facts)])
+
+
+def _said_then(facts: Facts) -> list[str]:
+    """Say what follows, with what can be done about it, where a person must know that."""
+    owed = facts.concern is Concern.APPROVAL and facts.change in {Change.REMINDED, Change.DISMISSED}
+    if not owed and facts.change not in _SAID_THEN:
+        return []
+    says = ""
+    if not owed:
+        # What tells of riskloop itself has nothing that could be decided.
+        alone = _TO_BE_LEFT_ALONE if facts.change is Change.DISMISSED and facts.actions else ""
+        says = f"{_SAID_THEN[facts.change]} {alone}".rstrip()
+    elif facts.change is Change.DISMISSED:
+        # One that came to nothing is critical, and there is nothing to decide about it.
+        decides = _DECIDES_NOTHING if facts.severity is Verdict.WARNING else ""
+        says = f"{decides} {_IS_OPENED_AGAIN}".lstrip()
+    return [says, "\n".join(f"- {_action(action)}" for action in facts.actions)]
 
 
 def superseded(old: str, *, marker: str, says: str) -> str:
