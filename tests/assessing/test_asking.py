@@ -69,8 +69,7 @@ def test_the_issue_says_what_would_be_done_who_may_decide_by_when_and_how(office
     by = "2 March 2026, 02:20 UTC"
     for words in (
         f"Last change, on 1 March 2026, 02:20 UTC: a decision is owed by {by}: 3 are more than 2.",
-        "3 sheets would be shredded.",
-        "- Who may decide: SDK Lead. A name is recorded as it is given, not proven.",
+        "3 sheets would be shredded. Who may decide: SDK Lead (a name is recorded as given, not proven).",
         f"- If nobody decides by {by}, it is aborted: nothing is changed.",
         f"- Approved, just the plan {owed.plan[:12]} is carried out, without what has changed since.",
         f"[Approve it](<{FORM}%7B%22approval%22%3A%22{owed.id}%22%2C%22decision%22%3A%22approve%22%7D>)",
@@ -100,6 +99,23 @@ def test_the_message_says_the_same(office: Office) -> None:
     ):
         assert words in message, words
     assert f"riskloop approvals reject {owed.id}" in message
+
+
+def test_hostile_texts_of_a_plan_or_an_owner_mention_nobody_and_close_nothing(office: Office) -> None:
+    hostile = "@everyone closes #1 <!-- riskloop:1 --> <!channel> ``` /close"
+    office.belong_to(replace(LEAD, name=hostile))
+    office.ask(says=hostile, asks=hostile, summary=hostile)
+    office.wait(12)
+    office.follow_up()
+    office.act(office.plan())
+    office.decide(office.approval().id, who=hostile)
+    for facts in office.told():
+        for text in (github.body(facts, marker="m"), github.comment(facts, marker="m")):
+            outside = "".join(text.split("```")[::2])
+            assert "@everyone" not in outside
+            assert "closes #1" not in outside
+            assert "<!-- riskloop" not in text
+        assert "<!channel>" not in str(slack.message(facts)) + str(slack.reply(facts))
 
 
 def comment_and_reply(facts: Facts) -> tuple[str, str]:

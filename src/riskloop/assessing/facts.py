@@ -142,6 +142,11 @@ def facts_of_approval(
         notes: what else is to be known of what was done, a sentence each.
     """
     said = [approval.what, *notes]
+    if approval.state is State.PENDING:
+        # Names are text from the register, which only the summary's place takes.
+        said.append(
+            f"who may decide: {', '.join(approval.deciders)} (a name is recorded as given, not proven)"
+        )
     holds = (Section(title="What the plan holds", body=approval.summary),) if approval.summary else ()
     if mitigation is None:
         if last is None:
@@ -241,14 +246,13 @@ def _accepting(incident: Incident, links: Links) -> Action:
 
 
 def _owed(approval: Approval) -> tuple[str, ...]:
-    """Say who may decide and what happens then, a sentence each; what to do once it is decided."""
+    """Say what happens if nobody decides, and if it is approved, a sentence each."""
     if approval.state is State.APPROVED:
         return ("Nothing need be done: it is carried out now, or by the next round.",)
     if approval.state is not State.PENDING:
         return ()
     then = what_then(approval)
     return (
-        f"Who may decide: {', '.join(approval.deciders)}. A name is recorded as it is given, not proven.",
         f"{then[:1].upper()}{then[1:]}.",
         f"Approved, just the plan {approval.plan[:12]} is carried out, without what has changed since.",
     )
