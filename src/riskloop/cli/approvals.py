@@ -27,9 +27,10 @@ def list_approvals(*, everything: All = False, json: Json = False, place: Place 
         json: print JSON.
     """
     with opened(place) as (services, _), services.store.reading() as connection:
-        found = approvals.list_newest(connection, limit=_MOST)
-    if not everything:
-        found = tuple(one for one in found if one.open)
+        if everything:
+            found = approvals.list_newest(connection, limit=_MOST)
+        else:
+            found = approvals.list_open(connection)[::-1]
     if json:
         tables.print_json(found)
         return FINE
