@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from io import StringIO
 from pathlib import PurePath
@@ -37,13 +37,9 @@ def print_json(value: Any) -> None:
 
 
 def _spelt(value: Any) -> Any:
-    """Write what JSON has no word for: a length of time in seconds, a path, a set in order."""
+    """Write what JSON has no word for: a length of time in seconds, a path."""
     if isinstance(value, timedelta):
         return value.total_seconds()
-    if isinstance(value, Set):
-        return sorted(value)
-    if isinstance(value, Mapping):
-        return dict(value)
     if isinstance(value, PurePath):
         # A path that is no UTF-8 cannot stand in JSON as it is.
         return os.fsencode(value).decode("utf-8", "backslashreplace")
