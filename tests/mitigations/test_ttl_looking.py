@@ -31,9 +31,7 @@ def entries(staging: Staging, **more: object) -> list[tuple[str, str]]:
     if plan.empty:
         return []
     lines = [json.loads(line) for line in gzip.decompress(plan.file.read_bytes()).splitlines()]
-    return sorted(
-        (f"{line['folder']}/{name}".lstrip("/"), line["rule"]) for line in lines[1:] for name in line["names"]
-    )
+    return sorted((path, line["rule"]) for line in lines[1:] for path in line["paths"])
 
 
 def test_everything_is_counted_and_what_is_past_its_time_is_planned(staging: Staging) -> None:
@@ -260,7 +258,7 @@ def test_no_descriptor_stays_open(staging: Staging) -> None:
 
 
 def block_of(ages: list[tuple[int, int]]) -> Block:
-    columns = Columns("")
+    columns = Columns()
     for number, (change, size) in enumerate(ages):
         columns.add(f"{number}", number, size, change, change)
     return columns.close()

@@ -1,9 +1,10 @@
 """Carries out a stored plan batch by batch, each written down first: killed anywhere, it can go on."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -12,14 +13,56 @@ from riskloop.mitigations.ttl_cleanup.busy import open_files
 from riskloop.mitigations.ttl_cleanup.clearing import Broom, Cleared
 from riskloop.mitigations.ttl_cleanup.grounds import Ground
 from riskloop.mitigations.ttl_cleanup.planning import Stored
-from riskloop.mitigations.ttl_cleanup.quarantine import close_folder, purge, removed_things
+from riskloop.mitigations.ttl_cleanup.quarantine import (
+    close_folder,
+    doomed_things,
+    purge_files,
+    purge_whole,
+    removed_things,
+)
 from riskloop.store import Store, removals
 from riskloop.store.removals import Batch, Removal, Step
 
 THREADS = 4
 """Threads that take things out: each waits for the disk most of the time."""
 
-_BATCH = 2 * BLOCK
+_BATCH = 4 * BLOCK
+"""So many entries at most, and a block more, are removed between two entries in the journal."""
+
+
+@dataclass(slots=True)
+class Came:
+    """What came of batches, all of them together.
+
+    Args:
+        files, size: what was done to how many files, and their bytes.
+        skipped: how many entries stayed, by reason.
+        errors: what the system said where it refused.
+    """
+
+    files: int = 0
+    size: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    errors: set[str] = field(default_factory=set)
+
+    def add(self, batch: Batch, cleared: Sequence[Cleared]) -> Batch:
+        """Add what came of the blocks of a batch; give the batch with it."""
+        ended = replace(
+            batch,
+            ended=True,
+            files=sum(one.files for one in cleared),
+            size=sum(one.size for one in cleared),
+            skipped=tuple(
+                (batch.first + place, index, reason)
+                for place, one in enumerate(cleared)
+                for index, reason in one.skipped.items()
+            ),
+        )
+        self.files += ended.files
+        self.size += ended.size
+        self.skipped.update(reason for _, _, reason in ended.skipped)
+        self.errors.update(*(one.errors for one in cleared))
+        return ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +80,8 @@ class Carrier:
     removal: Removal
     store: Store | None
 
-    def carry_out(self, *, go_on: bool = True) -> tuple[list[Batch], set[str]]:
-        """Carry out the batches that have not ended; give all batches, and what the system refused them for.
+    def carry_out(self, *, go_on: bool = True) -> Came:
+        """Carry out the batches that have not ended; give what came of them.
 
         Args:
             go_on: False only to find out what came of the batch that was broken off.
@@ -46,18 +89,16 @@ class Carrier:
         Raises:
             StoreError: the next batch cannot be written down; it was not begun.
         """
-        known = self._known(Step.REMOVE)
-        done = [batch for batch in known if batch.ended]
-        broken_off = next((batch for batch in known if not batch.ended), None)
-        errors: set[str] = set()
+        known = {batch.batch: batch.ended for batch in self._known(Step.REMOVE)}
+        came = Came()
         acting = self.store is not None
         with ExitStack() as held:
             things = held.enter_context(self._things(create=acting))
             pool = held.enter_context(ThreadPoolExecutor(THREADS))
             for batch, blocks in _batches(self.plan):
-                if batch.batch < len(done):
+                if known.get(batch.batch):
                     continue
-                again = broken_off is not None and batch.batch == broken_off.batch
+                again = batch.batch in known
                 if not again and not go_on:
                     break
                 if not again:
@@ -69,32 +110,38 @@ class Carrier:
                     act=acting and go_on,
                     again=again,
                 )
-                cleared = list(pool.map(broom.clear, blocks))
-                ended = _summed(batch, cleared)
-                self._end(Step.REMOVE, ended)
-                done.append(ended)
-                errors.update(*(one.errors for one in cleared))
-        return done, errors
+                self._end(Step.REMOVE, came.add(batch, list(pool.map(broom.clear, blocks))))
+        return came
 
-    def purge(self) -> tuple[list[Batch], bool]:
-        """Delete what is in quarantine; give the batches, and whether nothing is left there.
+    def purge(self) -> tuple[Came, bool]:
+        """Delete what is in quarantine; give what came of it, and whether nothing is left there.
 
         Raises:
             StoreError: the next batch cannot be written down; it was not begun.
         """
-        known = self._known(Step.PURGE)
-        done: list[Batch] = []
-        with self._things(create=False) as things, ThreadPoolExecutor(THREADS) as pool:
-            for batch, blocks in _batches(self.plan):
-                if things is None:
-                    break
-                if batch.batch >= len(known):
-                    self._begin(Step.PURGE, batch)
-                cleared = list(pool.map(partial(purge, self.ground, things), blocks))
-                ended = _summed(batch, cleared)
-                self._end(Step.PURGE, ended)
-                done.append(ended)
-        return done, close_folder(self.ground, self.ours, self.removal.quarantine)
+        known = {batch.batch: batch for batch in self._known(Step.PURGE)}
+        came = Came()
+        with ExitStack() as held:
+            things = held.enter_context(self._things(create=False))
+            if things is not None:
+                clear = self._purging(held, things)
+                pool = held.enter_context(ThreadPoolExecutor(THREADS))
+                for batch, blocks in _batches(self.plan):
+                    before = known.get(batch.batch)
+                    if before is None:
+                        self._begin(Step.PURGE, batch)
+                    elif before.skipped:
+                        # What stayed then may go now: it no longer stands there as what stayed.
+                        self._end(Step.PURGE, replace(before, skipped=()))
+                    ended = came.add(batch, list(pool.map(clear, blocks)))
+                    self._end(Step.PURGE, _together(before, ended))
+        return came, close_folder(self.ground, self.ours, self.removal.quarantine, whole=self.plan.whole)
+
+    def _purging(self, held: ExitStack, things: int) -> Callable[[Block], Cleared]:
+        if not self.plan.whole:
+            return partial(purge_files, self.ground, things)
+        doomed = held.enter_context(doomed_things(self.ours, self.removal.quarantine))
+        return partial(purge_whole, self.ground, things, doomed)
 
     def _things(self, *, create: bool) -> AbstractContextManager[int | None]:
         if not self.removal.quarantine:
@@ -131,15 +178,8 @@ def _batches(plan: Stored) -> Iterator[tuple[Batch, list[Block]]]:
         yield Batch(batch=number, first=first, last=first + len(blocks) - 1), blocks
 
 
-def _summed(batch: Batch, cleared: Sequence[Cleared]) -> Batch:
-    return replace(
-        batch,
-        ended=True,
-        files=sum(one.files for one in cleared),
-        size=sum(one.size for one in cleared),
-        skipped=tuple(
-            (batch.first + place, index, reason)
-            for place, one in enumerate(cleared)
-            for index, reason in one.skipped.items()
-        ),
-    )
+def _together(before: Batch | None, now: Batch) -> Batch:
+    """Put together what came of a batch when it was purged before, and what came of it now."""
+    if before is None:
+        return now
+    return replace(now, files=before.files + now.files, size=before.size + now.size)

@@ -9,8 +9,9 @@ from enum import StrEnum
 
 from riskloop.errors import Unmeasurable
 from riskloop.files import open_folder
-from riskloop.mitigations.ttl_cleanup.blocks import Block
+from riskloop.mitigations.ttl_cleanup.blocks import Block, as_held
 from riskloop.mitigations.ttl_cleanup.grounds import Ground
+from riskloop.mitigations.ttl_cleanup.returning import move_back
 from riskloop.mitigations.ttl_cleanup.scanning import Whole, read_whole
 from riskloop.mitigations.ttl_cleanup.walking import open_below
 
@@ -77,39 +78,51 @@ class Broom:
 
     def clear(self, block: Block) -> Cleared:
         """Take out what stands in a block."""
-        return self._clear_whole(block) if block.prints else self._clear_files(block)
+        return self._clear_whole(block) if block.whole else self._clear_files(block)
 
     def _clear_files(self, block: Block) -> Cleared:
         cleared = Cleared()
-        with ExitStack() as held:
-            here = _opened(held, open_below(self.ground, block.folder))
-            there = None
-            try:
-                if self.to is not None and (self.act or self.again):
-                    there = _opened(held, open_folder(self.to, block.folder, create=self.act))
-            except OSError as error:
-                for index in range(len(block)):
-                    cleared.refuse(index, error)
-                return cleared
-            for index, name in enumerate(block.names):
+        for folder, held in block.folders():
+            with ExitStack() as opened:
                 try:
-                    reason = self._take_file(here, there, name, block, index)
+                    here = _opened(opened, open_below(self.ground, folder))
+                    there = _opened(opened, self._open_there(folder))
                 except OSError as error:
-                    cleared.refuse(index, error)
-                else:
-                    cleared.add(index, reason, files=1, size=block.sizes[index])
+                    for index, _ in held:
+                        cleared.refuse(index, error)
+                    continue
+                for index, name in held:
+                    try:
+                        reason = self._take_file(here, there, name, block, index)
+                    except OSError as error:
+                        cleared.refuse(index, error)
+                    else:
+                        cleared.add(index, reason, files=1, size=block.sizes[index])
         return cleared
+
+    def _open_there(self, folder: str) -> int | None:
+        """Open the folder that things are moved to; None if they are deleted, or nothing was moved there."""
+        if self.to is None or not (self.act or self.again):
+            return None
+        try:
+            return open_folder(self.to, folder, create=self.act)
+        except FileNotFoundError:
+            if self.act:
+                raise
+            return None
 
     def _take_file(
         self, here: int | None, there: int | None, name: str, block: Block, index: int
     ) -> Reason | None:
         reason = self._obstacle(here, name, block, index)
         if reason is not None or here is None:
-            return None if self.again and _was_taken(there, name, block, index, reason) else reason
+            return None if self.again and self._was_taken(there, name, block, index, reason) else reason
         if not self.act:
             return Reason.LEFT if self.again else None
-        if there is None:
+        if self.to is None:
             os.unlink(name, dir_fd=here)
+        elif there is None:
+            return Reason.REFUSED
         else:
             os.rename(name, name, src_dir_fd=here, dst_dir_fd=there)
         return None
@@ -124,9 +137,10 @@ class Broom:
             return Reason.GONE
         if not stat.S_ISREG(status.st_mode):
             return Reason.SPECIAL
-        if not _is_the_same(status, block, index) or status.st_dev != self.ground.device:
+        if not is_same(status, block, index) or status.st_dev != self.ground.device:
             return Reason.LINKED if status.st_nlink != 1 else Reason.CHANGED
-        if max(status.st_mtime_ns, status.st_ctime_ns) != block.changes[index]:
+        change = max(status.st_mtime_ns, status.st_ctime_ns)
+        if change != block.changes[index] and as_held(change) != block.changes[index]:
             return Reason.LINKED if status.st_nlink != 1 else Reason.CHANGED
         if status.st_nlink != 1:
             return Reason.LINKED
@@ -134,7 +148,7 @@ class Broom:
 
     def _clear_whole(self, block: Block) -> Cleared:
         cleared = Cleared()
-        for index, name in enumerate(block.names):
+        for index, name in enumerate(block.paths):
             try:
                 reason = self._take_whole(name, block, index)
             except OSError as error:
@@ -149,27 +163,49 @@ class Broom:
         """Move a whole directory, look at it again where nobody works, and move it back if it differs."""
         found = read_whole(self.ground, name, keys=True)
         if found is None or not is_still(found, block, index):
+            reason: Reason | None = Reason.GONE
             if self.again and self.to is not None:
-                taken = read_whole(self.ground, name, within=self.to)
-                if taken is not None and is_still(taken, block, index):
-                    return None
-            return Reason.GONE if found is None else _why_not(found)
-        if found.change != block.changes[index]:
+                reason = self._keep_or_put_back(self.to, name, block, index)
+            return reason if found is None or reason is None else _why_not(found)
+        if as_held(found.change) != block.changes[index]:
             return Reason.CHANGED
         if not found.keys.isdisjoint(self.open_keys):
             return Reason.OPEN
         if not self.act or self.to is None:
             return Reason.LEFT if self.again else None
         os.rename(name, name, src_dir_fd=self.ground.descriptor, dst_dir_fd=self.to)
-        taken = read_whole(self.ground, name, within=self.to)
-        if taken is None or is_still(taken, block, index):
+        return self._keep_or_put_back(self.to, name, block, index)
+
+    def _keep_or_put_back(self, to: int, name: str, block: Block, index: int) -> Reason | None:
+        """Look again at what was moved to the quarantine, and move it back if it is not what was planned."""
+        taken = None
+        # What cannot be read is not what was planned.
+        with suppress(Unmeasurable, OSError):
+            taken = read_whole(self.ground, name, within=to)
+        if taken is not None and is_still(taken, block, index):
             return None
-        # Somebody wrote into it in the last moment. If its name was taken meanwhile it stays in quarantine.
-        with suppress(FileNotFoundError):
-            os.stat(name, dir_fd=self.ground.descriptor, follow_symlinks=False)
-            return Reason.CHANGED
-        os.rename(name, name, src_dir_fd=self.to, dst_dir_fd=self.ground.descriptor)
+        # Somebody wrote into it in the last moment, or put something else in its place.
+        try:
+            move_back(to, self.ground.descriptor, name, whole=taken is not None)
+        except FileNotFoundError:
+            return Reason.GONE
+        except (FileExistsError, IsADirectoryError, NotADirectoryError):
+            pass  # Its name was taken meanwhile: it stays in quarantine.
         return Reason.CHANGED
+
+    def _was_taken(
+        self, there: int | None, name: str, block: Block, index: int, reason: Reason | None
+    ) -> bool:
+        """Say whether a file was taken out before this was broken off, to the quarantine or for good."""
+        if self.to is None:
+            return reason is Reason.GONE
+        if there is None:
+            return False
+        try:
+            status = os.stat(name, dir_fd=there, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return is_same(status, block, index)
 
 
 def _opened(held: ExitStack, folder: int | None) -> int | None:
@@ -182,19 +218,14 @@ def _opened(held: ExitStack, folder: int | None) -> int | None:
 def is_still(found: Whole, block: Block, index: int) -> bool:
     """Say whether a whole directory holds just what it held."""
     return (
-        found.inode == unsigned(block.inodes[index])
-        and found.mtime == block.mtimes[index]
+        as_held(found.inode) == block.inodes[index]
+        and as_held(found.mtime) == block.mtimes[index]
         and found.files == block.files[index]
         and found.size == block.sizes[index]
-        and found.fingerprint == block.prints[index]
+        and found.fingerprint == block.print_of(index)
         and not found.linked
         and not found.special
     )
-
-
-def unsigned(inode: int) -> int:
-    """Give an inode number as the file system does; in a column it may stand as a negative one."""
-    return inode if inode >= 0 else inode + (1 << 64)
 
 
 def _why_not(found: Whole) -> Reason:
@@ -203,20 +234,12 @@ def _why_not(found: Whole) -> Reason:
     return Reason.LINKED if found.linked else Reason.CHANGED
 
 
-def _is_the_same(status: os.stat_result, block: Block, index: int) -> bool:
+def is_same(status: os.stat_result, block: Block, index: int) -> bool:
+    """Say whether a file is still the one that was looked at, wherever it is."""
+    inode, mtime = block.inodes[index], block.mtimes[index]
+    # Nearly all numbers stand in a column as they are.
     return (
-        status.st_ino == unsigned(block.inodes[index])
-        and status.st_size == block.sizes[index]
-        and status.st_mtime_ns == block.mtimes[index]
+        status.st_size == block.sizes[index]
+        and (status.st_ino == inode or as_held(status.st_ino) == inode)
+        and (status.st_mtime_ns == mtime or as_held(status.st_mtime_ns) == mtime)
     )
-
-
-def _was_taken(there: int | None, name: str, block: Block, index: int, reason: Reason | None) -> bool:
-    """Say whether a file had been taken out when this was broken off: it is in quarantine, or was deleted."""
-    if there is None:
-        return reason is Reason.GONE
-    try:
-        status = os.stat(name, dir_fd=there, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return _is_the_same(status, block, index)

@@ -43,15 +43,16 @@ def standing_on(project: Path, directory: Path) -> Iterator[Ground]:
     """Open a directory of a project, or an absolute one; the last step may be no symbolic link.
 
     Raises:
-        Unmeasurable: it is missing, no directory, a symbolic link, or outside of the project.
+        Unmeasurable: it is missing, no directory, a symbolic link, or outside of the project; or the system
+            refuses something in the meantime.
     """
-    top = Path("/") if directory.is_absolute() else project.resolve()
+    top = Path("/") if directory.is_absolute() else Path(os.path.realpath(project))
     path = project / directory
     # Links on the way are followed here, to be judged; what is opened afterwards has none.
-    place = (top / directory).parent.resolve() / directory.name
+    place = Path(os.path.realpath((top / directory).parent), directory.name)
     if not place.is_relative_to(top):
         raise Unmeasurable(f"{path} leads out of the project", remedy="name the real directory")
-    if path.is_symlink():
+    if os.path.islink(path):  # noqa: PTH114 - a path too long to exist is no link, and no error here
         raise Unmeasurable(
             f"{path} is a symbolic link, which is not followed", remedy="write where it leads as `directory`"
         )
@@ -71,15 +72,24 @@ def standing_on(project: Path, directory: Path) -> Iterator[Ground]:
             inode=status.st_ino,
             mount=mount_of(descriptor),
         )
+    except OSError as error:
+        raise Unmeasurable(
+            f"{path} cannot be worked on: {error.strerror or error}",
+            remedy="see to what the system says; nothing is lost, and the next run goes on",
+        ) from error
     finally:
         os.close(descriptor)
 
 
 def mount_of(descriptor: int) -> int:
-    """Read which mount an open folder is on, by Linux's /proc; 0 where the system does not tell."""
+    """Read which mount an open folder is on, by Linux's /proc; 0 where the system does not tell.
+
+    Raises:
+        OSError: it cannot be read just now, for instance because too many files are open.
+    """
     try:
         information = os.open(f"/proc/self/fdinfo/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+    except FileNotFoundError:
         return 0
     try:
         _, found, rest = os.read(information, 4096).partition(b"mnt_id:")
@@ -122,7 +132,7 @@ def _unfit(ground: Ground, what: str, rule: str) -> Refused:
 
 
 def _kept(project: Path, state: Path) -> Iterator[tuple[str, str, Path]]:
-    homes = {Path.home(), Path(os.environ.get("HOME") or "/")}
+    homes = {Path(os.environ.get("HOME") or "/")}
     with suppress(KeyError):
         homes.add(Path(pwd.getpwuid(os.getuid()).pw_dir))
     yield from (("home", "a home directory", home) for home in sorted(homes))
@@ -170,10 +180,8 @@ def _is_below(ground: Ground, path: Path) -> bool:
 
 
 def _is_mount_point(ground: Ground) -> bool:
-    try:
-        above = open_folder(ground.descriptor, "..")
-    except OSError:
-        return False
+    # O_PATH, because what is above need not be readable for us.
+    above = os.open("..", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=ground.descriptor)
     try:
         return not ground.holds(above)
     finally:

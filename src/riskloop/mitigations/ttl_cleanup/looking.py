@@ -3,17 +3,20 @@
 import os
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import compress
 
 from riskloop.errors import Refused
 from riskloop.files import matches
 from riskloop.measurements import Evidence, Measurement, Observation, Section
+from riskloop.mitigations.ttl_cleanup.blocks import Block
 from riskloop.mitigations.ttl_cleanup.choosing import EVICT_TO, Cut, choose, find_cut
 from riskloop.mitigations.ttl_cleanup.grounds import Ground, refuse_unfit, standing_on
 from riskloop.mitigations.ttl_cleanup.marking import marked
-from riskloop.mitigations.ttl_cleanup.planning import Head, Written, write
+from riskloop.mitigations.ttl_cleanup.planning import Head, write
 from riskloop.mitigations.ttl_cleanup.quarantine import measure_quarantine
 from riskloop.mitigations.ttl_cleanup.scanning import Scan, Watch, scan_directories, scan_files
 from riskloop.mitigations.ttl_cleanup.settings import Settings
+from riskloop.mitigations.ttl_cleanup.summing import Written
 from riskloop.mitigations.ttl_cleanup.telling import plan_listed, plan_summary, staged_says, would_says
 from riskloop.plans import Plan, digest_of
 from riskloop.risks import PastLook, Site
@@ -162,12 +165,12 @@ def _measured(
     settings: Settings, site: Site, scan: Scan, cut: Cut, *, quarantined: int, room: int, now: int
 ) -> tuple[Measurement, ...]:
     done = site.receipt.figures if site.receipt else {}
-    expired = [block.only([change <= cut.expired for change in block.changes]) for block in scan.blocks]
+    expired_files, expired_bytes = _expired(scan.blocks, cut)
     found = {
         "staged_bytes": scan.size,
         "staged_files": scan.files,
-        "expired_bytes": sum(sum(block.sizes) for block in expired),
-        "expired_files": sum(block.count for block in expired),
+        "expired_bytes": expired_bytes,
+        "expired_files": expired_files,
         "oldest_age_hours": max(0, now - scan.oldest) / _nanoseconds(_HOUR) if scan.oldest is not None else 0,
         "deleted_bytes": done.get("deleted_bytes", 0),
         "deleted_files": done.get("deleted_files", 0),
@@ -181,6 +184,16 @@ def _measured(
     if growth is not None and growth > 0:
         found["hours_until_full"] = max(0, room) / growth
     return tuple(Measurement(name, float(value)) for name, value in found.items())
+
+
+def _expired(blocks: Sequence[Block], cut: Cut) -> tuple[int, int]:
+    """Count the files past their time, and their bytes."""
+    count = size = 0
+    for block in blocks:
+        old = [change <= cut.expired for change in block.changes]
+        count += sum(compress(block.files, old)) if block.whole else sum(old)
+        size += sum(compress(block.sizes, old))
+    return count, size
 
 
 def growth_per_hour(past: Sequence[PastLook], *, staged: float, deleted: float, at: datetime) -> float | None:

@@ -30,6 +30,7 @@ DEED = "cleaned up"
 
 _WAIT = 60.0
 _PLANS_KEPT = timedelta(days=60)
+_HALVES_KEPT = timedelta(days=1)
 
 
 def mitigate(
@@ -70,7 +71,10 @@ def mitigate(
                 planned = None
         if planned is not None:
             stored = planning.read(planned.file, planned.digest)
+            desk.require_made_for_this(stored)
             if dry_run:
+                # What an approval would be asked for is rehearsed as if it had been given.
+                _require_within_limit(settings, stored, approved=approved or bool(planned.asks))
                 desk.rehearse(stored)
             else:
                 _require_within_limit(settings, stored, approved=approved)
@@ -187,8 +191,7 @@ class _Desk:
             kept = removals.unpurged(connection)
             pending = removals.unfinished(connection, self.site.mitigation)
         for removal in kept:
-            due = removal.purge_at is not None and removal.purge_at <= self.site.now
-            if removal.mitigation == self.site.mitigation and removal.ended_at and due:
+            if removal.mitigation == self.site.mitigation and self._is_due(removal):
                 self._purge(removal)
         planning.discard_old(
             self.site.state,
@@ -196,20 +199,22 @@ class _Desk:
                 (*(removal.plan for removal in (*kept, *pending)), needed.digest if needed else "")
             ),
             before=(self.site.now - _PLANS_KEPT).timestamp(),
+            half_before=(self.site.now - _HALVES_KEPT).timestamp(),
         )
 
-    def rehearse(self, stored: Stored) -> None:
-        """Do all of it but the changes."""
-        removal = self._removal("rehearsal", stored, name="")
-        carrier = Carrier(ground=self.ground, ours=self.ours, plan=stored, removal=removal, store=None)
-        batches, errors = carrier.carry_out()
-        self.tally.errors |= errors
-        files, size = sum(batch.files for batch in batches), sum(batch.size for batch in batches)
-        self.tally.skipped.update(reason for batch in batches for _, _, reason in batch.skipped)
-        self.tally.says.append(f"{figures.quantity(files, 'files')} of {figures.size(size)} would be removed")
+    def _is_due(self, removal: Removal) -> bool:
+        """Say whether all of a removal was in quarantine for its time, even what was moved there late."""
+        if removal.purge_at is None or removal.ended_at is None:
+            return False
+        late = removal.ended_at + (removal.purge_at - removal.begun_at)
+        return max(removal.purge_at, late) <= self.site.now
 
-    def carry_out(self, stored: Stored, *, warrant: str) -> None:
-        """Carry out a plan under a warrant that has carried out nothing yet."""
+    def require_made_for_this(self, stored: Stored) -> None:
+        """Make sure that a plan was made for this mitigation, this directory, and under these settings.
+
+        Raises:
+            Refused: it was not.
+        """
         head = stored.head
         mine = (head.mitigation, head.inode) == (self.site.mitigation, self.ground.inode)
         if not mine or head.settings != digest_of(self.settings):
@@ -218,6 +223,19 @@ class _Desk:
                 rule="plan",
                 remedy="run the mitigation again, which makes a new one",
             )
+
+    def rehearse(self, stored: Stored) -> None:
+        """Do all of it but the changes."""
+        removal = self._removal("rehearsal", stored, name="")
+        carrier = Carrier(ground=self.ground, ours=self.ours, plan=stored, removal=removal, store=None)
+        came = carrier.carry_out()
+        self.tally.errors |= came.errors
+        self.tally.skipped.update(came.skipped)
+        what = f"{figures.quantity(came.files, 'files')} of {figures.size(came.size)}"
+        self.tally.says.append(f"{what} would be removed")
+
+    def carry_out(self, stored: Stored, *, warrant: str) -> None:
+        """Carry out a plan under a warrant that has carried out nothing yet."""
         name = history.new_id()
         removal = self._removal(warrant, stored, name=name)
         with self.store.writing() as connection:
@@ -241,8 +259,7 @@ class _Desk:
 
     def _carry(self, removal: Removal, stored: Stored, *, go_on: bool) -> None:
         carrier = self._carrier(removal, stored)
-        _, errors = carrier.carry_out(go_on=go_on)
-        self.tally.errors |= errors
+        self.tally.errors |= carrier.carry_out(go_on=go_on).errors
         with self.store.writing() as connection:
             removals.end(connection, removal.number, now=datetime.now(UTC))
             ended = removals.by_warrant(connection, removal.mitigation, removal.warrant)
@@ -262,21 +279,24 @@ class _Desk:
             place = self.ground.path / OURS / QUARANTINE / removal.quarantine
             self.tally.notes.append(f"{place} stays: {refused.what}")
             return
-        batches, nothing_left = self._carrier(removal, stored).purge()
-        files = sum(batch.files for batch in batches)
-        self.tally.changed |= files > 0
-        if files and removal.purge_at != removal.begun_at:
+        if stored.head.inode != self.ground.inode:
             self.tally.notes.append(
-                f"{figures.quantity(files, 'files')} of removal {removal.id} were deleted for good"
+                f"what removal {removal.id} took out stays in quarantine: its directory is another one now"
+            )
+            return
+        came, nothing_left = self._carrier(removal, stored).purge()
+        self.tally.changed |= came.files > 0
+        if came.files and removal.purge_at != removal.begun_at:
+            self.tally.notes.append(
+                f"{figures.quantity(came.files, 'files')} of removal {removal.id} were deleted for good"
             )
         if nothing_left:
             with self.store.writing() as connection:
                 removals.end_purge(connection, removal.number, now=datetime.now(UTC))
             return
-        kept = Counter(reason for batch in batches for _, _, reason in batch.skipped)
         place = self.ground.path / OURS / QUARANTINE / removal.quarantine
         self.tally.notes.append(
-            f"{place} is not empty: {skipped_says(kept) or 'somebody put something there'}"
+            f"{place} is not empty: {skipped_says(came.skipped) or 'somebody put something there'}"
         )
 
     def _carrier(self, removal: Removal, stored: Stored) -> Carrier:

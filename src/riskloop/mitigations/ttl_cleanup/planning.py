@@ -5,26 +5,23 @@ import hashlib
 import json
 import os
 import secrets
+import zlib
 from array import array
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field
-from heapq import nlargest, nsmallest
-from itertools import islice, repeat
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from riskloop.errors import Refused, Unmeasurable
-from riskloop.mitigations.ttl_cleanup.blocks import Block
+from riskloop.files import sync_folder
+from riskloop.mitigations.ttl_cleanup.blocks import Block, packed
+from riskloop.mitigations.ttl_cleanup.summing import Written
 
 FOLDER = "plans"
 """Where plans are kept, below the state directory."""
 
-SHOWN = 10
-"""So many entries are shown of each sort."""
-
-LISTED = 2_000
-"""So many entries are listed in the whole evidence; the plan itself has them all."""
+_CHUNK = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,56 +49,6 @@ class Head:
     staged: int
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Named:
-    """One entry that is shown, by the number it is ranked by: its bytes, or its change in ns since 1970."""
-
-    rank: int
-    path: str
-
-
-@dataclass(slots=True, kw_only=True)
-class Written:
-    """A plan that was written down, and what it sums up to.
-
-    Args:
-        digest: the SHA-256 of its content; empty if it has no entries.
-        file: where it is.
-        entries, files, size: how many entries it has, the files they are, and their bytes.
-        by_rule: files and bytes by rule.
-        by_folder: files and bytes by folder right below the directory; the directory's own under "".
-        largest, oldest: SHOWN of them.
-        listed: the first LISTED entries, a line each.
-    """
-
-    digest: str = ""
-    file: Path = Path()
-    entries: int = 0
-    files: int = 0
-    size: int = 0
-    by_rule: dict[str, tuple[int, int]] = field(default_factory=dict)
-    by_folder: dict[str, tuple[int, int]] = field(default_factory=dict)
-    largest: list[Named] = field(default_factory=list)
-    oldest: list[Named] = field(default_factory=list)
-    listed: list[tuple[str, int, int, str]] = field(default_factory=list)
-
-    def count(self, rule: str, block: Block) -> None:
-        """Add a block."""
-        files, size = block.count, sum(block.sizes)
-        self.entries += len(block)
-        self.files += files
-        self.size += size
-        for table, key in ((self.by_rule, rule), (self.by_folder, block.folder.partition("/")[0])):
-            before = table.get(key, (0, 0))
-            table[key] = (before[0] + files, before[1] + size)
-        paths = [block.path + name for name in block.names]
-        self.largest = nlargest(SHOWN, [*self.largest, *map(Named, block.sizes, paths)])
-        self.oldest = nsmallest(SHOWN, [*self.oldest, *map(Named, block.changes, paths)])
-        room = max(0, LISTED - len(self.listed))
-        rows = zip(repeat(rule), block.changes, block.sizes, paths, strict=False)
-        self.listed += islice(rows, room)
-
-
 def write(head: Head, blocks: Iterable[tuple[str, Block]], *, state: Path) -> Written:
     """Write a plan as JSON lines: the head, then a line for each block; an empty one is not kept.
 
@@ -115,16 +62,17 @@ def write(head: Head, blocks: Iterable[tuple[str, Block]], *, state: Path) -> Wr
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             with aside.open("xb") as raw:
-                with gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=1, mtime=0) as packed:
+                with gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=1, mtime=0) as small:
                     for line in _lines(head, blocks, written):
                         digest.update(line)
-                        packed.write(line)
+                        small.write(line)
                 raw.flush()
                 os.fsync(raw.fileno())
             if written.entries:
                 written.digest = digest.hexdigest()
                 written.file = place(state, written.digest)
                 aside.replace(written.file)
+                sync_folder(folder)
         finally:
             aside.unlink(missing_ok=True)
     except OSError as error:
@@ -138,10 +86,10 @@ def write(head: Head, blocks: Iterable[tuple[str, Block]], *, state: Path) -> Wr
 def _lines(head: Head, blocks: Iterable[tuple[str, Block]], written: Written) -> Iterator[bytes]:
     yield _line(asdict(head))
     for rule, block in blocks:
-        written.count(rule, block)
+        paths = block.paths
+        written.count(rule, block, paths)
         columns = {name: getattr(block, name).tolist() for name in _COLUMNS}
-        named: dict[str, Any] = {"rule": rule, "folder": block.folder, "names": block.names}
-        yield _line({**named, **columns, "prints": block.prints})
+        yield _line({"rule": rule, "paths": paths, **columns, "prints": block.prints.hex()})
 
 
 _COLUMNS = ("inodes", "sizes", "mtimes", "changes", "files")
@@ -160,18 +108,26 @@ class Stored:
     file: Path
     digest: str
 
+    @property
+    def whole(self) -> bool:
+        """Whether each entry is a whole directory."""
+        return self.head.unit == "directory"
+
     def blocks(self) -> Iterator[tuple[str, Block]]:
-        """Give its blocks in their order, each with its rule."""
-        with gzip.open(self.file, "rb") as lines:
+        """Give its blocks in their order, each with its rule.
+
+        Raises:
+            Refused: it is no longer what was read.
+        """
+        with _undamaged(self.file), gzip.open(self.file, "rb") as lines:
             next(lines)
             for line in lines:
-                found = json.loads(line)
-                columns = {name: array("q", found[name]) for name in _COLUMNS}
-                prints = tuple(found["prints"])
-                yield (
-                    found["rule"],
-                    Block(found["folder"], "/".join(found["names"]), prints=prints, **columns),
-                )
+                yield _block(json.loads(line))
+
+
+def _block(found: Mapping[str, Any]) -> tuple[str, Block]:
+    columns = {name: array("q", found[name]) for name in _COLUMNS}
+    return found["rule"], Block(packed(found["paths"]), prints=bytes.fromhex(found["prints"]), **columns)
 
 
 def place(state: Path, digest: str) -> Path:
@@ -186,18 +142,24 @@ def read(file: Path, digest: str) -> Stored:
         Refused: it is gone, damaged or changed.
     """
     found, first = hashlib.sha256(), b""
-    try:
+    with _undamaged(file):
         with gzip.open(file, "rb") as lines:
             first = next(lines, b"")
             found.update(first)
-            while part := lines.read(1024 * 1024):
+            while part := lines.read(_CHUNK):
                 found.update(part)
         if found.hexdigest() != digest:
             raise _damaged(file, "its content is not what was written")
         return Stored(head=Head(**json.loads(first)), file=file, digest=digest)
+
+
+@contextmanager
+def _undamaged(file: Path) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError as error:
         raise _damaged(file, "it is gone") from error
-    except (OSError, EOFError, ValueError, TypeError) as error:
+    except (OSError, EOFError, ValueError, TypeError, KeyError, StopIteration, zlib.error) as error:
         raise _damaged(file, str(error)) from error
 
 
@@ -209,17 +171,21 @@ def _damaged(file: Path, why: str) -> Refused:
     )
 
 
-def discard_old(state: Path, *, kept: frozenset[str], before: float) -> None:
-    """Remove the files of plans that nobody needs any more.
+def discard_old(state: Path, *, kept: frozenset[str], before: float, half_before: float) -> None:
+    """Remove the files of plans that nobody needs any more, and what killed looks left half written.
 
     Args:
         kept: digests of plans that are needed.
         before: only those written before this, in seconds since 1970.
+        half_before: the same for what is half written: no look takes so long.
     """
     folder = state / FOLDER
-    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+    with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            name = entry.name.partition(".")[0]
-            with suppress(FileNotFoundError):
-                if name not in kept and entry.stat(follow_symlinks=False).st_mtime < before:
+            half = entry.name.startswith(".")
+            needed = not half and entry.name.partition(".")[0] in kept
+            with suppress(OSError):
+                if not needed and entry.stat(follow_symlinks=False).st_mtime < (
+                    half_before if half else before
+                ):
                     (folder / entry.name).unlink()

@@ -3,15 +3,15 @@
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 from riskloop.errors import Refused, Unmeasurable
 from riskloop.files import open_folder
 from riskloop.mitigations.ttl_cleanup.blocks import Block
-from riskloop.mitigations.ttl_cleanup.clearing import Cleared, Reason, is_still, unsigned
+from riskloop.mitigations.ttl_cleanup.clearing import Cleared, Reason, is_same, is_still
 from riskloop.mitigations.ttl_cleanup.grounds import Ground
 from riskloop.mitigations.ttl_cleanup.scanning import read_whole
-from riskloop.mitigations.ttl_cleanup.walking import open_below, open_inside, walk
+from riskloop.mitigations.ttl_cleanup.walking import OURS_DEEP, Names, open_below, open_inside, walk
 
 QUARANTINE = "quarantine"
 """The folder, inside our own in the directory, that holds a folder for each removal."""
@@ -51,6 +51,22 @@ def removed_things(ours: int, name: str, *, create: bool) -> Iterator[int | None
         os.close(opened)
 
 
+@contextmanager
+def doomed_things(ours: int, name: str) -> Iterator[int]:
+    """Open the folder, made if it is missing, in which whole directories of a removal are deleted.
+
+    Args:
+        ours: our folder in the directory.
+        name: of the removal's folder.
+    """
+    # The way there is from our folder down: what is above an open folder may be moved meanwhile.
+    opened = open_folder(ours, f"{QUARANTINE}/{name}/{_DOOMED}", create=True)
+    try:
+        yield opened
+    finally:
+        os.close(opened)
+
+
 def measure_quarantine(ground: Ground, ours: int) -> int:
     """Sum up the bytes in quarantine.
 
@@ -61,43 +77,41 @@ def measure_quarantine(ground: Ground, ours: int) -> int:
     if folder is None:
         return 0
     try:
-        return sum(status.st_size for _, _, status in walk(ground, folder) if stat.S_ISREG(status.st_mode))
+        found = walk(ground, folder, ours=OURS_DEEP)
+        return sum(status.st_size for _, _, status in found if stat.S_ISREG(status.st_mode))
     finally:
         os.close(folder)
 
 
-def purge(ground: Ground, things: int, block: Block) -> Cleared:
-    """Delete what a block names from a removal's folder, each only if it is still what was moved there.
+def purge_files(ground: Ground, things: int, block: Block) -> Cleared:
+    """Delete files of a removal that are in quarantine, each only if it is still what was moved there.
 
     Args:
         things: the open folder of what the removal took out.
     """
-    return _purge_whole(ground, things, block) if block.prints else _purge_files(ground, things, block)
-
-
-def _purge_files(ground: Ground, things: int, block: Block) -> Cleared:
     cleared = Cleared()
-    folder = open_below(ground, block.folder, top=things)
-    if folder is None:
-        return cleared
-    try:
-        for index, name in enumerate(block.names):
-            try:
-                status = os.stat(name, dir_fd=folder, follow_symlinks=False)
-                reason = _why_kept(status, block, index)
-                if reason is None:
-                    os.unlink(name, dir_fd=folder)
-                    cleared.files += 1
-                    cleared.size += block.sizes[index]
-                else:
-                    cleared.skipped[index] = reason
-            except FileNotFoundError:
-                continue
-            except OSError as error:
+    for folder, held in block.folders():
+        try:
+            with _below(ground, things, folder) as here:
+                for index, name in held if here is not None else ():
+                    _purge_file(here, name, block, index, cleared)
+        except OSError as error:
+            for index, _ in held:
                 cleared.refuse(index, error)
-    finally:
-        os.close(folder)
     return cleared
+
+
+def _purge_file(here: int | None, name: str, block: Block, index: int, cleared: Cleared) -> None:
+    try:
+        status = os.stat(name, dir_fd=here, follow_symlinks=False)
+        reason = _why_kept(status, block, index)
+        if reason is None:
+            os.unlink(name, dir_fd=here)
+        cleared.add(index, reason, files=1, size=block.sizes[index])
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        cleared.refuse(index, error)
 
 
 def _why_kept(status: os.stat_result, block: Block, index: int) -> Reason | None:
@@ -105,53 +119,59 @@ def _why_kept(status: os.stat_result, block: Block, index: int) -> Reason | None
         return Reason.SPECIAL
     if status.st_nlink != 1:
         return Reason.LINKED
-    same = (status.st_ino, status.st_size, status.st_mtime_ns) == (
-        unsigned(block.inodes[index]),
-        block.sizes[index],
-        block.mtimes[index],
-    )
-    return None if same else Reason.CHANGED
+    return None if is_same(status, block, index) else Reason.CHANGED
 
 
-def _purge_whole(ground: Ground, things: int, block: Block) -> Cleared:
-    """Delete whole directories: each is set aside first, so that a half-deleted one is known as such."""
+def purge_whole(ground: Ground, things: int, doomed: int, block: Block) -> Cleared:
+    """Delete whole directories of a removal that are in quarantine, each only if it still holds what it held.
+
+    Each is set aside first, so that a half-deleted one is known as such.
+
+    Args:
+        things: the open folder of what the removal took out.
+        doomed: the open folder where they are set aside.
+    """
     cleared = Cleared()
-    doomed = open_folder(things, f"../{_DOOMED}", create=True)
-    try:
-        for index, name in enumerate(block.names):
-            try:
-                found = read_whole(ground, name, within=things)
-                if found is None:
-                    continue
-                if not is_still(found, block, index):
-                    cleared.skipped[index] = Reason.CHANGED
-                    continue
+    for index, name in enumerate(block.paths):
+        try:
+            found = read_whole(ground, name, within=things)
+            if found is None:
+                continue
+            same = is_still(found, block, index)
+            if same:
                 os.rename(name, name, src_dir_fd=things, dst_dir_fd=doomed)
-                cleared.files += block.files[index]
-                cleared.size += block.sizes[index]
-            except OSError as error:
-                cleared.refuse(index, error)
-            except Unmeasurable:
-                cleared.skipped[index] = Reason.CHANGED
-        _delete_inside(ground, doomed)
-    finally:
-        os.close(doomed)
+            reason = None if same else Reason.CHANGED
+            cleared.add(index, reason, files=block.files[index], size=block.sizes[index])
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            cleared.refuse(index, error)
+        except Unmeasurable:
+            cleared.skipped[index] = Reason.CHANGED
+        else:
+            if same:
+                _delete_whole(ground, doomed, name)
     return cleared
 
 
-def close_folder(ground: Ground, ours: int, name: str) -> bool:
-    """Remove the empty folders that a removal leaves in quarantine; say whether nothing was left in them."""
+def close_folder(ground: Ground, ours: int, name: str, *, whole: bool) -> bool:
+    """Remove the empty folders that a removal leaves in quarantine; say whether nothing was left in them.
+
+    Args:
+        whole: it took out whole directories: a folder without files is one of theirs, and stays.
+
+    Raises:
+        OSError: they cannot be opened.
+    """
     place = open_below(ground, f"{QUARANTINE}/{name}", top=ours)
     if place is None:
         return True
     try:
-        doomed = open_inside(ground, place, _DOOMED, _DOOMED)
-        if doomed is not None:
-            try:
-                _delete_inside(ground, doomed)
-            finally:
-                os.close(doomed)
-        _remove_empty(ground, place)
+        _delete_whole(ground, place, _DOOMED)
+        if not whole:
+            _remove_empty(ground, place)
+        with suppress(OSError):
+            os.rmdir(FILES, dir_fd=place)
     finally:
         os.close(place)
     above = open_below(ground, QUARANTINE, top=ours)
@@ -167,28 +187,54 @@ def close_folder(ground: Ground, ours: int, name: str) -> bool:
 
 
 def _remove_empty(ground: Ground, top: int) -> None:
-    folders = [
-        f"{folder}/{name}" if folder else name
-        for folder, name, status in walk(ground, top)
-        if stat.S_ISDIR(status.st_mode)
-    ]
-    # A folder comes before what is in it, so the other way round the innermost is first.
-    for path in reversed(folders):
+    """Remove the folders below an open one that hold nothing; what cannot be read or removed stays."""
+    folders = Names()
+    with suppress(Unmeasurable):
+        for folder, name, status in walk(ground, top, ours=OURS_DEEP):
+            if stat.S_ISDIR(status.st_mode):
+                folders.push(f"{folder}/{name}" if folder else name)
+    # A folder comes before what is in it, so the last one is an innermost.
+    while path := folders.pop():
         above, _, name = path.rpartition("/")
-        folder = open_below(ground, above, top=top)
-        if folder is not None:
-            with suppress(OSError):
-                os.rmdir(name, dir_fd=folder)
-            os.close(folder)
+        with suppress(OSError), _below(ground, top, above) as here:
+            if here is not None:
+                os.rmdir(name, dir_fd=here)
 
 
-def _delete_inside(ground: Ground, top: int) -> None:
-    """Delete all that is in an open folder of ours; links are deleted, never followed."""
-    for folder, name, status in walk(ground, top):
-        if not stat.S_ISDIR(status.st_mode):
-            here = open_below(ground, folder, top=top)
+def _delete_whole(ground: Ground, above: int, name: str) -> None:
+    """Delete a folder of ours with all that is in it, as far as that goes; links are not followed."""
+    with suppress(Unmeasurable, OSError):
+        top = open_inside(ground, above, name, name)
+        if top is None:
+            return
+        try:
+            _delete_files(ground, top)
+            _remove_empty(ground, top)
+        finally:
+            os.close(top)
+        os.rmdir(name, dir_fd=above)
+
+
+def _delete_files(ground: Ground, top: int) -> None:
+    with ExitStack() as opened:
+        at, here = "", opened.enter_context(_below(ground, top, ""))
+        for folder, name, status in walk(ground, top, ours=OURS_DEEP):
+            if stat.S_ISDIR(status.st_mode):
+                continue
+            if folder != at:
+                opened.close()
+                at, here = folder, opened.enter_context(_below(ground, top, folder))
             if here is not None:
                 with suppress(OSError):
                     os.unlink(name, dir_fd=here)
-                os.close(here)
-    _remove_empty(ground, top)
+
+
+@contextmanager
+def _below(ground: Ground, top: int, folder: str) -> Iterator[int | None]:
+    """Open a folder by its path; None if it is gone."""
+    here = open_below(ground, folder, top=top)
+    try:
+        yield here
+    finally:
+        if here is not None:
+            os.close(here)

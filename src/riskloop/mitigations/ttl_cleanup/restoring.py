@@ -1,9 +1,8 @@
 """Puts back what was removed, where it was and as it was, and never over anything that is there now."""
 
-import errno
 import os
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,12 +13,14 @@ from riskloop.mitigations.ttl_cleanup import planning
 from riskloop.mitigations.ttl_cleanup.blocks import Block
 from riskloop.mitigations.ttl_cleanup.grounds import standing_on
 from riskloop.mitigations.ttl_cleanup.marking import marked
-from riskloop.mitigations.ttl_cleanup.quarantine import close_folder, removed_things
+from riskloop.mitigations.ttl_cleanup.planning import Stored
+from riskloop.mitigations.ttl_cleanup.quarantine import FILES, QUARANTINE, close_folder, removed_things
+from riskloop.mitigations.ttl_cleanup.returning import move_back
+from riskloop.mitigations.ttl_cleanup.walking import OURS
 from riskloop.store import Store, removals
 from riskloop.store.removals import Removal
 
 _WAIT = 60.0
-_NO_LINKS = frozenset((errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,6 +55,35 @@ def restore(store: Store, state: Path, name: str, paths: Sequence[str] = ()) -> 
         Unmeasurable: the directory cannot be opened, or a run is at work on it for a minute.
         StoreError: the store cannot be read.
     """
+    removal = _find(store, name)
+    directory = Path(removal.directory)
+    stored = _plan_of(removal, state)
+    restored = Restored()
+    with (
+        standing_on(directory.parent, Path(directory.name)) as ground,
+        marked(ground, state=state) as ours,
+    ):
+        if stored.head.inode != ground.inode:
+            raise Refused(
+                f"{directory} is another one now than the removal {name} took things out of",
+                rule="plan",
+                remedy="put the directory back in its place that was there then; they are in its quarantine",
+            )
+        wait_for_lock(ours, removal.directory, wait=_WAIT)
+        removal = _find(store, name)
+        with removed_things(ours, removal.quarantine, create=False) as things:
+            asked = _Asked(paths)
+            for _, block in stored.blocks():
+                if things is not None:
+                    _put_back(ground.descriptor, things, asked.of(block), restored)
+            restored.unknown += asked.unmet()
+        # What was broken off goes on: more of it may be moved to the quarantine yet.
+        if close_folder(ground, ours, removal.quarantine, whole=stored.whole) and removal.ended_at:
+            _note_empty(store, removal)
+    return restored
+
+
+def _find(store: Store, name: str) -> Removal:
     with store.reading() as connection:
         removal = removals.find(connection, name)
     if removal is None:
@@ -66,23 +96,19 @@ def restore(store: Store, state: Path, name: str, paths: Sequence[str] = ()) -> 
             rule="purged",
             remedy="take it from a backup",
         )
-    stored = planning.read(planning.place(state, removal.plan), removal.plan)
-    directory = Path(removal.directory)
-    restored = Restored()
-    with (
-        standing_on(directory.parent, Path(directory.name)) as ground,
-        marked(ground, state=state) as ours,
-    ):
-        wait_for_lock(ours, removal.directory, wait=_WAIT)
-        with removed_things(ours, removal.quarantine, create=False) as things:
-            asked = _Asked(paths)
-            for _, block in stored.blocks():
-                if things is not None:
-                    _put_back(ground.descriptor, things, asked.of(block), restored)
-            restored.unknown += asked.unmet()
-        if close_folder(ground, ours, removal.quarantine):
-            _note_empty(store, removal)
-    return restored
+    return removal
+
+
+def _plan_of(removal: Removal, state: Path) -> Stored:
+    try:
+        return planning.read(planning.place(state, removal.plan), removal.plan)
+    except Refused as refused:
+        kept = Path(removal.directory, OURS, QUARANTINE, removal.quarantine, FILES)
+        raise Refused(
+            refused.what,
+            rule=refused.rule,
+            remedy=f"move back by hand what is in {kept}: each thing has the path there that it had",
+        ) from refused
 
 
 class _Asked:
@@ -93,11 +119,7 @@ class _Asked:
 
     def of(self, block: Block) -> Block:
         """Give of a block what was asked for."""
-        return (
-            block.only([self._is_wanted(block.path + name) for name in block.names])
-            if self._wanted
-            else block
-        )
+        return block.only([self._is_wanted(path) for path in block.paths]) if self._wanted else block
 
     def unmet(self) -> list[str]:
         """List what was asked for and is in no block."""
@@ -115,58 +137,37 @@ def _note_empty(store: Store, removal: Removal) -> None:
 
 
 def _put_back(ground: int, things: int, block: Block, restored: Restored) -> None:
-    if not len(block):
-        return
-    with ExitStack() as held:
-        try:
-            there = open_folder(things, block.folder)
-        except OSError:
-            return  # Nothing of it is in quarantine: it was never taken, or it is back already.
-        held.callback(os.close, there)
-        try:
-            here = open_folder(ground, block.folder, create=True)
-        except OSError as error:
-            restored.failed.append(f"{block.folder}: {error.strerror}")
-            return
-        held.callback(os.close, here)
-        for index, name in enumerate(block.names):
+    paths = block.paths
+    for folder, held in block.folders():
+        with ExitStack() as opened:
             try:
-                _move_back(there, here, name, whole=bool(block.prints))
-            except FileNotFoundError:
-                continue
-            except (FileExistsError, IsADirectoryError, NotADirectoryError):
-                restored.in_the_way.append(block.path + name)
+                there = _opened_if_there(opened, things, folder)
+                if there is None:
+                    continue
+                here = open_folder(ground, folder, create=True)
+                opened.callback(os.close, here)
             except OSError as error:
-                restored.failed.append(f"{block.path}{name}: {error.strerror}")
-            else:
-                restored.files += block.files[index] if block.prints else 1
-                restored.size += block.sizes[index]
+                restored.failed.append(f"{folder or 'the directory itself'}: {error.strerror}")
+                continue
+            for index, name in held:
+                try:
+                    move_back(there, here, name, whole=block.whole)
+                except FileNotFoundError:
+                    continue
+                except (FileExistsError, IsADirectoryError, NotADirectoryError):
+                    restored.in_the_way.append(paths[index])
+                except OSError as error:
+                    restored.failed.append(f"{paths[index]}: {error.strerror}")
+                else:
+                    restored.files += block.files[index] if block.whole else 1
+                    restored.size += block.sizes[index]
 
 
-def _move_back(there: int, here: int, name: str, *, whole: bool) -> None:
-    """Move one thing back; unlike renaming, making a second name and taking the first away replaces nothing.
-
-    Raises:
-        FileNotFoundError: it is not in quarantine.
-        FileExistsError: something stands in its place.
-    """
-    kept = os.stat(name, dir_fd=there, follow_symlinks=False)
-    if not whole:
-        try:
-            os.link(name, name, src_dir_fd=there, dst_dir_fd=here, follow_symlinks=False)
-        except FileExistsError:
-            # Killed between the two steps, it has both names.
-            if not os.path.samestat(kept, os.stat(name, dir_fd=here, follow_symlinks=False)):
-                raise
-            os.unlink(name, dir_fd=there)
-            return
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-        else:
-            os.unlink(name, dir_fd=there)
-            return
-    with suppress(FileNotFoundError):
-        os.stat(name, dir_fd=here, follow_symlinks=False)
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
-    os.rename(name, name, src_dir_fd=there, dst_dir_fd=here)
+def _opened_if_there(opened: ExitStack, things: int, folder: str) -> int | None:
+    """Open a folder of what a removal took out; None if nothing of it is there, or not any more."""
+    try:
+        there = open_folder(things, folder)
+    except FileNotFoundError:
+        return None
+    opened.callback(os.close, there)
+    return there

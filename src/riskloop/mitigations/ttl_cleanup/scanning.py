@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from heapq import heappush, heappushpop
 
-from riskloop.mitigations.ttl_cleanup.blocks import BLOCK, Block, Columns
+from riskloop.mitigations.ttl_cleanup.blocks import BLOCK, PRINT, Block, Columns
 from riskloop.mitigations.ttl_cleanup.grounds import Ground
-from riskloop.mitigations.ttl_cleanup.walking import OURS, open_inside, walk
+from riskloop.mitigations.ttl_cleanup.walking import OURS, entries, open_inside, walk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,20 +93,20 @@ def scan_files(
     Raises:
         Unmeasurable: a folder may not be read, or is deeper than DEEPEST.
     """
-    scan, block, at = Scan(), Columns(""), ""
+    scan, block = Scan(), Columns()
     for folder, name, status in walk(ground, ground.descriptor, skip=skip):
-        if stat.S_ISDIR(status.st_mode):
+        if stat.S_ISDIR(status.st_mode) or name == OURS:
             continue
-        if wanted is not None and not wanted(f"{folder}/{name}" if folder else name):
+        path = f"{folder}/{name}" if folder else name
+        if wanted is not None and not wanted(path):
             continue
         change = max(status.st_mtime_ns, status.st_ctime_ns)
         if not scan.count(status, change, watch):
             continue
-        if folder != at or len(block) >= BLOCK:
-            if block:
-                scan.blocks.append(block.close())
-            block, at = Columns(folder), folder
-        block.add(name, status.st_ino, status.st_size, status.st_mtime_ns, change)
+        if len(block) >= BLOCK:
+            scan.blocks.append(block.close())
+            block = Columns()
+        block.add(path, status.st_ino, status.st_size, status.st_mtime_ns, change)
     if block:
         scan.blocks.append(block.close())
     return scan
@@ -123,11 +123,9 @@ def scan_directories(ground: Ground, watch: Watch, *, wanted: Callable[[str], bo
     Raises:
         Unmeasurable: a folder may not be read, or is deeper than DEEPEST.
     """
-    scan, block = Scan(), Columns("")
-    with os.scandir(ground.descriptor) as entries:
-        found = sorted((entry.name, entry.stat(follow_symlinks=False)) for entry in entries)
-    for name, status in found:
-        if name == OURS or not wanted(name):
+    scan, block = Scan(), Columns()
+    for name, status in entries(ground, ground.descriptor):
+        if not wanted(name):
             continue
         if not stat.S_ISDIR(status.st_mode):
             scan.files += stat.S_ISREG(status.st_mode)
@@ -138,7 +136,7 @@ def scan_directories(ground: Ground, watch: Watch, *, wanted: Callable[[str], bo
             continue
         scan.files += whole.files
         scan.size += whole.size
-        scan.oldest = min(whole.change, scan.oldest or whole.change)
+        scan.oldest = whole.change if scan.oldest is None else min(whole.change, scan.oldest)
         scan.future += whole.change > watch.now
         scan.remember(whole.change, keep=watch.keep)
         if whole.change > watch.until:
@@ -149,7 +147,7 @@ def scan_directories(ground: Ground, watch: Watch, *, wanted: Callable[[str], bo
             continue
         if len(block) >= BLOCK:
             scan.blocks.append(block.close())
-            block = Columns("")
+            block = Columns()
         block.add(name, whole.inode, whole.size, whole.mtime, whole.change)
         block.add_whole(whole.files, whole.fingerprint)
     if block:
@@ -166,9 +164,9 @@ class Whole:
         change: when anything in it, or itself, was changed last, in ns since 1970.
         files, size: how many files it holds, and their bytes.
         linked: those of them that have other names elsewhere.
-        special: links, FIFOs, sockets and devices in it.
+        special: links, FIFOs, sockets and devices in it, and folders of ours: a quarantine goes nowhere.
         keys: the device and inode of each file, for finding those that are open.
-        fingerprint: a digest of the path, inode, size and mtime of each file.
+        fingerprint: a digest of the path, inode, size and mtime of each file, PRINT bytes.
     """
 
     inode: int
@@ -179,7 +177,7 @@ class Whole:
     linked: int
     special: int
     keys: frozenset[tuple[int, int]]
-    fingerprint: str
+    fingerprint: bytes
 
 
 def read_whole(ground: Ground, name: str, *, within: int | None = None, keys: bool = False) -> Whole | None:
@@ -204,18 +202,18 @@ def read_whole(ground: Ground, name: str, *, within: int | None = None, keys: bo
         found = set()
         for folder, entry, status in walk(ground, top):
             change = max(change, status.st_mtime_ns, status.st_ctime_ns)
-            if stat.S_ISDIR(status.st_mode):
+            if stat.S_ISDIR(status.st_mode) and entry != OURS:
                 continue
-            if not stat.S_ISREG(status.st_mode):
+            if not stat.S_ISREG(status.st_mode) or entry == OURS:
                 special += 1
                 continue
             files += 1
             size += status.st_size
             linked += status.st_nlink != 1
             said = f"{folder}/{entry}/{status.st_ino} {status.st_size} {status.st_mtime_ns}"
-            digest = blake2b(said.encode("utf-8", "surrogateescape"), digest_size=16).digest()
+            digest = blake2b(said.encode("utf-8", "surrogatepass"), digest_size=PRINT).digest()
             # A sum, because folders give their entries in no order of their own.
-            total = (total + int.from_bytes(digest)) % (1 << 128)
+            total = (total + int.from_bytes(digest)) % (1 << 8 * PRINT)
             if keys:
                 found.add((status.st_dev, status.st_ino))
         return Whole(
@@ -227,7 +225,7 @@ def read_whole(ground: Ground, name: str, *, within: int | None = None, keys: bo
             linked=linked,
             special=special,
             keys=frozenset(found),
-            fingerprint=f"{total:032x}",
+            fingerprint=total.to_bytes(PRINT),
         )
     finally:
         os.close(top)

@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from heapq import nlargest
 from pathlib import Path
 
 from riskloop.mitigations.ttl_cleanup.choosing import BUDGET, TTL
-from riskloop.mitigations.ttl_cleanup.planning import SHOWN, Written
 from riskloop.mitigations.ttl_cleanup.scanning import Scan
 from riskloop.mitigations.ttl_cleanup.settings import Settings
+from riskloop.mitigations.ttl_cleanup.summing import SHOWN, Written
 from riskloop.register.values import write_duration
 from riskloop.wording import figures
 from riskloop.wording.escaping import visible
@@ -66,15 +65,14 @@ def plan_summary(plan: Written, *, staged: int) -> str:
     """
     share = f"{_share(plan.files, staged)} of the {figures.number(staged)} there are"
     lines = [f"{figures.quantity(plan.files, 'files')} of {figures.size(plan.size)}: {share}.", "", "From:"]
-    ranked = nlargest(SHOWN, plan.by_folder.items(), key=lambda item: item[1][1])
     lines += [
         f"  {shown(folder) or 'itself'}: {figures.quantity(files, 'files')}, {figures.size(size)}"
-        for folder, (files, size) in ranked
+        for size, files, folder in plan.by_folder.ranked
     ]
-    if len(plan.by_folder) > SHOWN:
-        lines.append(f"  and {len(plan.by_folder) - SHOWN} more folders")
-    lines += ["", "The largest:", *(f"  {figures.size(one.rank)}  {shown(one.path)}" for one in plan.largest)]
-    lines += ["", "The oldest:", *(f"  {_day(one.rank)}  {shown(one.path)}" for one in plan.oldest)]
+    if plan.by_folder.count > SHOWN:
+        lines.append(f"  and {plan.by_folder.count - SHOWN} more folders")
+    lines += ["", "The largest:", *(f"  {figures.size(size)}  {shown(path)}" for size, path in plan.largest)]
+    lines += ["", "The oldest:", *(f"  {_day(change)}  {shown(path)}" for change, path in plan.oldest)]
     return "\n".join(lines)
 
 
