@@ -17,8 +17,9 @@ from riskloop.notifications import Posting, Route, name_realm
 from riskloop.receipts import Receipt
 from riskloop.risks import Site
 from riskloop.store import Store, circuits, history, outbox, postings, timeline
+from riskloop.store.marks import Mark, Page, What
 from riskloop.store.tables import observations
-from riskloop.story import Entry, What, circuit_says, letter_says, tell, waiting_says
+from riskloop.story import Entry, circuit_says, letter_says, tell, waiting_says
 from riskloop.thresholds import Verdict
 from tests.desk import Desk
 from tests.toys import MITIGATION
@@ -32,12 +33,15 @@ def desk(store: Store, tmp_path: Path) -> Desk:
     return Desk(store, tmp_path)
 
 
-def story(desk: Desk, name: str = MITIGATION.id, *, limit: int | None = 200) -> tuple[Entry, ...]:
+def story(
+    desk: Desk, name: str = MITIGATION.id, *, limit: int | None = 200, before: Mark | None = None
+) -> tuple[Entry, ...]:
     with desk.store.reading() as connection:
         found = timeline.find_subject(connection, name)
         assert found is not None
         subject, incident = found
-        past = timeline.read_past(connection, subject, incident=incident, metrics=["leaks"], limit=limit)
+        page = Page(limit=limit, before=before)
+        past = timeline.read_past(connection, subject, incident=incident, metrics=["leaks"], page=page)
     told = tell(past, desk.mitigation, now=desk.clock())
     return told if limit is None else told[-limit:]
 

@@ -2,9 +2,8 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 
 from riskloop.approvals import Decision
 from riskloop.incidents import BLIND_AFTER, Change, Concern, Streaks
@@ -12,24 +11,15 @@ from riskloop.mutes import Mute
 from riskloop.notifications import Route, name_realm
 from riskloop.risks import Mitigation
 from riskloop.store.circuits import Circuit
+from riskloop.store.entries import Case, Changed, Decided, Muted, Seen, Stands
 from riskloop.store.letters import Delivery
-from riskloop.store.timeline import Case, Changed, Decided, Muted, Past, Seen, Stands
+from riskloop.store.marks import Mark, What
+from riskloop.store.timeline import Past
 from riskloop.thresholds import Verdict
 from riskloop.wording import escaping, figures
 
 ROUND = "the next round"
 """What takes up what waits: the flow `follow_up`, or the end of any run."""
-
-
-class What(StrEnum):
-    """What an entry of a story tells of; on the same moment they come in this order."""
-
-    DECISION = "decision"
-    LOOK = "look"
-    MUTE = "mute"
-    TRANSITION = "transition"
-    POSTING = "posting"
-    DELIVERY = "delivery"
 
 
 SHOWN = 3
@@ -44,6 +34,7 @@ class Entry:
     """One thing that happened.
 
     Args:
+        mark: its place in the story, which a page may end at.
         id: of the incident's transition, the mute or the delivery; the look's or the decision's number.
         incident: which it belongs to; empty for a look, a mute and a decision.
         says: what happened.
@@ -53,6 +44,19 @@ class Entry:
 
     at: datetime
     what: What
+    mark: str
+    id: str
+    incident: str
+    says: str
+    why: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """An entry as it is put into words here: in several lines perhaps, and not yet in its place."""
+
+    mark: Mark
     id: str
     incident: str = ""
     says: str
@@ -63,12 +67,12 @@ class Entry:
 def tell(past: Past, mitigation: Mitigation | None, *, now: datetime) -> tuple[Entry, ...]:
     """Tell a subject's past, from the oldest to the newest.
 
-    Of a past that was cut, only so many of the newest entries are whole as were asked for.
+    Of a page only so many of the newest entries are whole as were asked for.
 
     Args:
         mitigation: as the register has it today; None for the service, and for one that has left it.
     """
-    entries = [
+    told = [
         *(_decision(decided) for decided in past.decisions),
         *_looks(past, mitigation),
         *(entry for muted in past.mutes for entry in _mute(muted)),
@@ -76,9 +80,21 @@ def tell(past: Past, mitigation: Mitigation | None, *, now: datetime) -> tuple[E
         *_postings(past.standing),
         *_deliveries(past, now),
     ]
-    order = list(What)
-    ordered = sorted(entries, key=lambda entry: (entry.at, order.index(entry.what)))
-    return tuple(replace(one, says=_one_line(one.says), why=_one_line(one.why)) for one in ordered)
+    end = past.before
+    return tuple(
+        Entry(
+            at=one.mark.at,
+            what=one.mark.what,
+            mark=str(one.mark),
+            id=one.id,
+            incident=one.incident,
+            says=_one_line(one.says),
+            why=_one_line(one.why),
+            url=one.url,
+        )
+        for one in sorted(told, key=lambda one: one.mark.key)
+        if end is None or one.mark.key < end.key
+    )
 
 
 def deliveries_stand(
@@ -127,16 +143,16 @@ def letter_says(delivery: Delivery) -> str:
     return f"{delivery.id}: {delivery.subject}, '{delivery.change}' to {where}: {why}"
 
 
-def _looks(past: Past, mitigation: Mitigation | None) -> Iterator[Entry]:
+def _looks(past: Past, mitigation: Mitigation | None) -> Iterator[_Told]:
     followed: dict[int, list[Changed]] = {}
-    for change in past.changes:
+    for change in past.around.followed:
         if change.observation is not None:
             followed.setdefault(change.observation, []).append(change)
-    concerns = {case.id: case.concern for case in past.cases}
+    concerns = {case.id: case.concern for case in past.around.cases}
     streaks = Streaks()
-    for verdict in past.before:
+    for verdict in past.around.verdicts:
         streaks = streaks.after(verdict)
-    to_come = deque(past.cases)
+    to_come = deque(past.around.cases)
     stood: list[Case] = []
     for look in past.looks:
         while to_come and to_come[0].opened_at <= look.at:
@@ -148,7 +164,8 @@ def _looks(past: Past, mitigation: Mitigation | None) -> Iterator[Entry]:
         else:
             is_open = {case.concern for case in stood}
             why = _nobody(look.verdict, streaks, is_open, mitigation)
-        yield Entry(at=look.at, what=What.LOOK, id=str(look.number), says=_look(look), why=why)
+        mark = Mark(at=look.at, what=What.LOOK, number=look.number)
+        yield _Told(mark=mark, id=str(look.number), says=_look(look), why=why)
 
 
 def _followed(changes: Sequence[Changed], concerns: Mapping[str, Concern]) -> str:
@@ -182,7 +199,7 @@ def _nobody(verdict: Verdict, streaks: Streaks, is_open: set[Concern], mitigatio
     return f"nobody: {streaks.breached} of {after} breaches in a row"
 
 
-def _decision(decided: Decided) -> Entry:
+def _decision(decided: Decided) -> _Told:
     """Tell of a decision; the commit or the approval it names is its own, where it names one."""
     decision = decided.decision
     named = str(decision.details.get("commit") or decision.details.get("approval") or "")[:12]
@@ -190,36 +207,35 @@ def _decision(decided: Decided) -> Entry:
     told = "nobody by itself: the look that follows tells what it changed"
     if decision.decision in set(Decision):
         told = "whoever hears of the approval: see its incident"
-    return Entry(
-        at=decision.at,
-        what=What.DECISION,
+    return _Told(
+        mark=Mark(at=decision.at, what=What.DECISION, number=decided.number),
         id=str(decided.number),
         says=f"{what} by {decision.who}: {decision.why}",
         why=told if decided.completed_at else "nobody: it was not carried out",
     )
 
 
-def _mute(muted: Muted) -> Iterator[Entry]:
+def _mute(muted: Muted) -> Iterator[_Told]:
     mute = muted.mute
     begun = f"{mute.muting} until {_moment(mute.until)} by {mute.who}: {mute.why}"
-    yield Entry(at=mute.since, what=What.MUTE, id=mute.id, says=begun, why=_MUTES_ARE_TOLD)
+    # Each has two entries, so that its number alone would be the place of both.
+    mark = Mark(at=mute.since, what=What.MUTE, number=2 * muted.number)
+    yield _Told(mark=mark, id=mute.id, says=begun, why=_MUTES_ARE_TOLD)
     if mute.ended_at is not None:
-        says = f"no longer {mute.muting}"
-        yield Entry(at=mute.ended_at, what=What.MUTE, id=mute.id, says=says, why=muted.ended)
+        mark = Mark(at=mute.ended_at, what=What.MUTE, number=2 * muted.number + 1)
+        yield _Told(mark=mark, id=mute.id, says=f"no longer {mute.muting}", why=muted.ended)
 
 
-def _changes(past: Past) -> Iterator[Entry]:
-    cases = {case.id: case for case in past.cases}
-    owners = {one.transition: one.owner for one in past.deliveries}
+def _changes(past: Past) -> Iterator[_Told]:
+    cases = {case.id: case for case in past.around.cases}
     for change in past.changes:
         case = cases[change.incident]
-        yield Entry(
-            at=change.at,
-            what=What.TRANSITION,
+        yield _Told(
+            mark=Mark(at=change.at, what=What.TRANSITION, number=change.number),
             id=change.id,
             incident=change.incident,
             says=f"{case.concern} {change.change} ({change.severity}): {change.reason}",
-            why=_aloud(change, case, owners.get(change.number)),
+            why=_aloud(change, case, past.around.owners.get(change.number)),
         )
 
 
@@ -245,7 +261,7 @@ def _until(mute: Mute) -> str:
     return f"{mute.muting} until {_moment(mute.until)} by {mute.who} ({mute.why})"
 
 
-def _postings(standing: Iterable[Stands]) -> Iterator[Entry]:
+def _postings(standing: Iterable[Stands]) -> Iterator[_Told]:
     words = {
         "closed": ("was closed by a person", "it is left so for a day, unless the incident worsens"),
         "gone": ("was deleted, or moved away", "it is left so for a day, unless the incident worsens"),
@@ -254,10 +270,10 @@ def _postings(standing: Iterable[Stands]) -> Iterator[Entry]:
     for one in standing:
         if one.state_at is not None:
             says, why = words[one.state]
-            yield Entry(
-                at=one.state_at,
-                what=What.POSTING,
-                id=f"{one.route.channel} {one.route.target}",
+            place = f"{one.route.channel} {one.route.target}"
+            yield _Told(
+                mark=Mark(at=one.state_at, what=What.POSTING, text=f"{one.incident} {place}"),
+                id=place,
                 incident=one.incident,
                 says=f"{one.url} {says}",
                 why=why,
@@ -265,21 +281,20 @@ def _postings(standing: Iterable[Stands]) -> Iterator[Entry]:
             )
 
 
-def _deliveries(past: Past, now: datetime) -> Iterator[Entry]:
-    stands = deliveries_stand(past.deliveries, past.circuits, now=now)
-    standing = {(one.incident, one.route): one for one in past.standing}
-    owed = {case.id for case in past.cases if case.concern is Concern.APPROVAL}
-    quiet = {change.number for change in past.changes if change.hush.quiet}
+def _deliveries(past: Past, now: datetime) -> Iterator[_Told]:
+    stands = deliveries_stand(past.deliveries, past.around.circuits, now=now)
+    standing = {(one.incident, one.route): one for one in past.around.standing}
+    owed = {case.id for case in past.around.cases if case.concern is Concern.APPROVAL}
     for one in past.deliveries:
         there = standing.get((one.incident, one.route))
-        silent = one.change is Change.UPDATED or one.transition in quiet
+        silent = one.change is Change.UPDATED or one.transition in past.around.quiet
         comes_back = one.incident in owed
         why = (
             _done(one, there, silent=silent, comes_back=comes_back) if one.state == "done" else stands[one.id]
         )
-        yield Entry(
-            at=one.ended_at or one.attempted_at or one.created_at,
-            what=What.DELIVERY,
+        at = one.ended_at or one.attempted_at or one.created_at
+        yield _Told(
+            mark=Mark(at=at, what=What.DELIVERY, number=one.number),
             id=one.id,
             incident=one.incident,
             says=f"{one.change} to {one.channel} {one.target}: {one.state}",

@@ -17,6 +17,7 @@ from riskloop.project import now
 from riskloop.risks import SlackChannel
 from riskloop.status import describe, read_status
 from riskloop.store import Store, history, timeline
+from riskloop.store.marks import Page
 from riskloop.store.tables import deliveries, transitions
 from riskloop.story import tell
 from riskloop.thresholds import Verdict
@@ -265,7 +266,7 @@ def test_the_story_tells_what_was_asked_decided_and_done(office: Office) -> None
     office.wait(1)
     office.decide(owed.id)
     with office.store.reading() as connection:
-        past = timeline.read_past(connection, owed.mitigation, incident="", metrics=(), limit=None)
+        past = timeline.read_past(connection, owed.mitigation, incident="", metrics=(), page=Page(limit=None))
     story = [(str(entry.what), entry.says, entry.why) for entry in tell(past, office.mitigation, now=now())]
     assert (
         "decision",

@@ -1,5 +1,6 @@
 """What a person at the terminal sees of deliveries, and does with those that did not arrive."""
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -187,6 +188,62 @@ def test_why_shows_the_newest_and_says_how_to_see_all(shell: Shell, desk: Desk) 
     everything = shell("why", SUBJECT, "--all")
     assert everything.out.count("\n") == 202
     assert everything.err == ""
+
+
+def test_why_goes_on_where_the_page_before_said(shell: Shell, desk: Desk) -> None:
+    for leaks in (0, 2, 20, 2, 0):
+        desk.look(leaks=leaks)
+    whole = shell("why", SUBJECT, "--all", "--json").data
+    words, found = ["why", SUBJECT, "--limit", "4"], []
+    while words:
+        page = shell(*words, "--json")
+        assert len(page.data) <= 4
+        assert shell(*words).out.count("\n") == len(page.data) + 1
+        found = [*page.data, *found]
+        goes_on = page.err.partition("those before them: riskloop ")[2].partition("\n")[0]
+        words = shlex.split(goes_on)
+    assert found == whole
+    assert len(whole) > 8
+    ended = shell("why", SUBJECT, "--before", whole[0]["mark"])
+    assert ended.out == f"nothing has happened to {SUBJECT} before {whole[0]['mark']}\n"
+    assert [one["mark"] for one in shell("why", SUBJECT, "--before", whole[3]["at"], "--json").data] == [
+        one["mark"] for one in whole if one["at"] < whole[3]["at"]
+    ]
+
+
+@pytest.mark.parametrize(
+    "words", [["--limit", "0"], ["--limit", "10001"], ["--limit", "5", "--all"]], ids=" ".join
+)
+def test_a_page_of_no_size_is_wrong_usage(shell: Shell, words: list[str]) -> None:
+    assert shell("why", SUBJECT, *words).code == 2
+
+
+def test_a_page_of_a_story_that_begins_nowhere_is_answered_in_a_line(shell: Shell) -> None:
+    ended = shell("why", SUBJECT, "--before", "yesterday")
+    assert ended.code == 1
+    assert "'yesterday' is no moment and no place in a story; write 2026-12-01 or" in ended.err
+
+
+def test_the_incidents_go_on_where_the_page_before_said(shell: Shell, desk: Desk) -> None:
+    for leaks in (2, 0, 2, 0, 2, 0, 2):
+        desk.look(leaks=leaks)
+    whole = shell("incidents", "--all", "--json").data
+    assert len(whole) == 4
+    words, found = ["incidents", "--all", "--limit", "3"], []
+    while words:
+        page = shell(*words, "--json")
+        assert shell(*words).out.count("\n") == len(page.data) + 1
+        found += page.data
+        words = shlex.split(page.err.partition("there are more, and older: riskloop ")[2])
+    assert found == whole
+    (newest,) = shell("incidents", "--json").data
+    assert newest == whole[0]
+    assert shell("incidents", "--limit", "1").err == ""
+    none = shell("incidents", "--before", newest["id"])
+    assert none.out == f"no incident is older than {newest['id']}\n"
+    ended = shell("incidents", "--before", "i1")
+    assert ended.code == 1
+    assert "there is no incident 'i1'; give the id of the last one of the page before" in ended.err
 
 
 def test_why_of_a_name_that_is_none_is_answered_with_the_nearest(shell: Shell) -> None:

@@ -15,7 +15,9 @@ from sqlalchemy import text
 import riskloop.store
 from riskloop.assessing.reminding import remind
 from riskloop.notifications import Posting, Route
-from riskloop.store import Store, circuits, history, letters, open_store, outbox, places, postings
+from riskloop.store import Store, circuits, history, letters, open_store, outbox, places, postings, timeline
+from riskloop.store.marks import Page, read_mark
+from riskloop.story import tell
 from tests.store.claiming import claim_next
 from tests.store.shelf import occasion
 
@@ -122,3 +124,19 @@ def test_what_stands_is_known_as_it_was_and_reminded_of(upgraded: Store, tmp_pat
         assert history.last_facts(connection, "i1").owners[0].name == "QA"
         reminded = letters.list_deliveries(connection, states={"pending"}, limit=2)
     assert {one.route.channel for one in reminded} == {"github", "slack"}
+
+
+def test_what_was_told_before_is_in_the_story_by_the_page(upgraded: Store) -> None:
+    seen: list[str] = []
+    page = Page(limit=2)
+    with upgraded.writing() as connection:
+        postings.change_posting(connection, "i1", ROUTE, state="closed", now=NOW)
+    with upgraded.reading() as connection:
+        while True:
+            past = timeline.read_past(connection, "toys.toy", incident="", metrics=(), page=page)
+            entries = tell(past, None, now=NOW)[-2:]
+            if not entries:
+                break
+            seen = [*(entry.id for entry in entries), *seen]
+            page = replace(page, before=read_mark(entries[0].mark))
+    assert seen == ["t1", "t2", "d1", "d2", "d3", "d4", "github acme/sdk"]

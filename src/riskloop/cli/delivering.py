@@ -1,22 +1,23 @@
 """The commands for what is told to whom: deliveries, and why somebody was told, or nobody was."""
 
+import shlex
 from collections.abc import Sequence
 from typing import Annotated
 
-from cyclopts import App, ArgumentCollection, Group, Parameter
+from cyclopts import App, ArgumentCollection, Group, Parameter, validators
 
 from riskloop import tables
 from riskloop.cli.place import COULD_NOT, FINE, HERE, Flag, Json, Place
-from riskloop.cli.showing import All, opened
+from riskloop.cli.showing import MOST, All, Limit, opened
 from riskloop.errors import RiskloopError
 from riskloop.project import now
 from riskloop.redelivery import Outcome, Shown, drop, retry, show
 from riskloop.register.mistakes import hint
 from riskloop.store import circuits, letters, timeline
+from riskloop.store.marks import Page, read_mark
 from riskloop.story import deliveries_stand, tell
 from riskloop.wording.escaping import visible
 
-_MOST = 500
 _NEWEST = 200
 
 
@@ -25,6 +26,7 @@ def _named_or_all(arguments: ArgumentCollection) -> None:
         raise ValueError("name deliveries, or give --all")
 
 
+_HowMany = Group("How many", validator=validators.mutually_exclusive)
 _Which = Group("Which", default_parameter=Parameter(negative=""), validator=_named_or_all)
 
 app = App(name="deliveries", help="List what is on its way to a channel; show it, send it again, drop it.")
@@ -50,7 +52,7 @@ def list_deliveries(
     if everything and not dead:
         states |= {"done"}
     with opened(place) as (services, _), services.store.reading() as connection:
-        found = letters.list_deliveries(connection, states=states, limit=_MOST, dropped=everything)
+        found = letters.list_deliveries(connection, states=states, limit=MOST, dropped=everything)
         broken = circuits.list_circuits(connection)
     if json:
         tables.print_json(found)
@@ -129,20 +131,32 @@ def drop_deliveries(
         return _print(drop(services.store, names, who=who, why=why, now=now()), json=json, empty="")
 
 
-def why(name: str, /, *, everything: All = False, json: Json = False, place: Place = HERE) -> int:
+def why(
+    name: str,
+    /,
+    *,
+    everything: Annotated[bool, Parameter(name="--all", negative="", group=_HowMany)] = False,
+    limit: Annotated[Limit | None, Parameter(group=_HowMany)] = None,
+    before: str = "",
+    json: Json = False,
+    place: Place = HERE,
+) -> int:
     """Tell what was seen, decided and told of something, and each time why somebody was told, or nobody.
 
     Args:
         name: a mitigation's id, an incident's, or `service` for riskloop itself.
         everything: all of it, not only the newest 200 entries.
+        limit: only the newest so many entries, 10,000 at most.
+        before: a moment, or an entry's `mark` as JSON has it; only what came before it.
         json: print JSON.
     """
-    limit = None if everything else _NEWEST
+    most = limit or (None if everything else _NEWEST)
+    page = Page(limit=most, before=read_mark(before) if before else None)
     with opened(place) as (services, register), services.store.reading() as connection:
         configured = {mitigation.id: mitigation for mitigation in register.configured}
         found = timeline.find_subject(connection, name)
         if found is None and name not in {*configured, "service"}:
-            known = [*configured, "service", *timeline.known_names(connection, limit=_MOST)]
+            known = [*configured, "service", *timeline.known_names(connection, limit=MOST)]
             raise RiskloopError(
                 f"there is no mitigation or incident '{name}'",
                 remedy=hint(name, known, otherwise="there are"),
@@ -150,17 +164,21 @@ def why(name: str, /, *, everything: All = False, json: Json = False, place: Pla
         subject, incident = found or (name, "")
         mitigation = configured.get(subject)
         metrics = mitigation.thresholds if mitigation else ()
-        past = timeline.read_past(connection, subject, incident=incident, metrics=metrics, limit=limit)
+        past = timeline.read_past(connection, subject, incident=incident, metrics=metrics, page=page)
     told = tell(past, mitigation, now=now())
-    entries = told if limit is None else told[-limit:]
+    entries = told if most is None else told[-most:]
     if json:
         tables.print_json(entries)
     else:
         rows = [(f"{one.at:%Y-%m-%d %H:%M:%S}", one.what, one.id, one.says, one.why) for one in entries]
         columns = ("when (UTC)", "what", "id", "happened", "who was told, and why")
-        tables.print_table(columns, rows, empty=f"nothing has happened to {name} yet")
-    if past.cut or len(told) > len(entries):
-        tables.say(f"these are the newest {len(entries)}; all of them: riskloop why {name} --all")
+        empty = f"nothing has happened to {name} {f'before {before}' if before else 'yet'}"
+        tables.print_table(columns, rows, empty=empty)
+    if len(told) > len(entries):
+        fewer = ["--limit", str(limit)] if limit else []
+        again = shlex.join(["riskloop", "why", name, *fewer, "--before", entries[0].mark])
+        tables.say(f"these are the newest {len(entries)}; those before them: {again}")
+        tables.say(f"all of them: {shlex.join(['riskloop', 'why', name, '--all'])}")
     return FINE
 
 

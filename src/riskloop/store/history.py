@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, insert, or_, select, update
 
 from riskloop.incidents import Change, Concern, Incident, Streaks, Transition
 from riskloop.notifications import Facts
@@ -162,6 +162,7 @@ def add_transition(
             at=at,
             observation=observation,
             facts=without_secrets(_facts.dump_json(facts).decode()),
+            subject=facts.subject,
         )
         .returning(transitions.c.number),
     ).scalar_one()
@@ -202,13 +203,23 @@ def standings(connection: Connection) -> dict[str, Standing]:
     }
 
 
-def list_incidents(connection: Connection, *, resolved: bool, limit: int) -> tuple[Incident, ...]:
-    """List incidents, newest first: the open ones, or with `resolved` all of them."""
+def list_incidents(
+    connection: Connection, *, resolved: bool, limit: int, before: str = ""
+) -> tuple[Incident, ...]:
+    """List incidents, newest first: the open ones, or with `resolved` all of them.
+
+    Args:
+        before: the id of one that the store has; only those that come after it in the list.
+    """
+    row = incidents.c
     query: Select[tuple[object, ...]] = select(incidents)
     if not resolved:
-        query = query.where(incidents.c.resolved_at.is_(None))
-    query = query.order_by(incidents.c.opened_at.desc(), incidents.c.id).limit(limit)
-    return tuple(_incident(row) for row in connection.execute(query).mappings())
+        query = query.where(row.resolved_at.is_(None))
+    if before:
+        at = connection.execute(select(row.opened_at).where(row.id == before)).scalar_one()
+        query = query.where(row.opened_at <= at, or_(row.opened_at < at, row.id < before))
+    query = query.order_by(row.opened_at.desc(), row.id.desc()).limit(limit)
+    return tuple(_incident(found) for found in connection.execute(query).mappings())
 
 
 def add_decision(

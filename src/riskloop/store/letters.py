@@ -10,7 +10,7 @@ from sqlalchemy import Connection, RowMapping, Select, case, func, select, updat
 
 from riskloop.incidents import Change
 from riskloop.notifications import Facts, Route
-from riskloop.store.tables import deliveries, incidents, transitions
+from riskloop.store.tables import deliveries, transitions
 from riskloop.store.text import storable
 
 _facts = TypeAdapter(Facts)
@@ -24,6 +24,7 @@ class Delivery:
     """A delivery as people see it.
 
     Args:
+        number: they are sent in the order of these.
         transition: the number of what happened to the incident, which this tells of; `change` says what.
         owner: the name of the owner it is for.
         first_attempt_at: None if it was never tried, or was put back as if it never had been.
@@ -36,6 +37,7 @@ class Delivery:
     """
 
     id: str
+    number: int
     incident: str
     transition: int
     subject: str
@@ -182,10 +184,8 @@ def drop(connection: Connection, delivery: str, *, who: str, why: str, now: date
 
 def people_see() -> Select[Any]:
     """Select what `delivery_of` reads."""
-    return (
-        select(deliveries, transitions.c.change, incidents.c.subject)
-        .join(transitions, transitions.c.number == deliveries.c.transition)
-        .join(incidents, incidents.c.id == deliveries.c.incident)
+    return select(deliveries, transitions.c.change).join(
+        transitions, transitions.c.number == deliveries.c.transition
     )
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from riskloop.incidents import Streaks
 from riskloop.risks import Mitigation, PastLook
+from riskloop.store.among import among
 from riskloop.store.tables import measurements, mitigations, observations
 from riskloop.thresholds import Reading, Verdict
 
@@ -105,23 +106,20 @@ def list_measured(
         since: only looks since then.
         most: only so many looks, the newest.
     """
-    newest = (
-        select(observations.c.number)
-        .where(observations.c.mitigation == mitigation, observations.c.at >= since)
-        .order_by(observations.c.at.desc(), observations.c.number.desc())
+    row = observations.c
+    looks = connection.execute(
+        select(row.number, row.at)
+        .where(row.mitigation == mitigation, row.at >= since)
+        .order_by(row.at.desc(), row.number.desc())
         .limit(most)
-        .subquery()
+    ).all()
+    values: dict[int, dict[str, float]] = {}
+    query = select(measurements).where(measurements.c.metric.in_(metrics))
+    for one in among(connection, query, measurements.c.observation, [look.number for look in looks]):
+        values.setdefault(one["observation"], {})[one["metric"]] = one["value"]
+    return tuple(
+        PastLook(at=look.at, values=values[look.number]) for look in reversed(looks) if look.number in values
     )
-    query = (
-        select(observations.c.number, observations.c.at, measurements.c.metric, measurements.c.value)
-        .join_from(observations, measurements, measurements.c.observation == observations.c.number)
-        .where(observations.c.number.in_(select(newest.c.number)), measurements.c.metric.in_(metrics))
-        .order_by(observations.c.at, observations.c.number)
-    )
-    found: dict[int, tuple[datetime, dict[str, float]]] = {}
-    for row in connection.execute(query):
-        found.setdefault(row.number, (row.at, {}))[1][row.metric] = row.value
-    return tuple(PastLook(at=at, values=values) for at, values in found.values())
 
 
 def add_observations(connection: Connection, seen: Sequence[Observed]) -> dict[str, int]:

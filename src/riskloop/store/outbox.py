@@ -106,6 +106,7 @@ def add_deliveries(
                 "id": new_id(),
                 "transition": transition,
                 "incident": facts.incident,
+                "subject": facts.subject,
                 "channel": route.channel,
                 "target": route.target,
                 "owner": facts.owners[0].name,

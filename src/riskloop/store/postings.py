@@ -57,10 +57,13 @@ def keep_posting(
     insert_new = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
     # Written again it is as old as it was; another one is new.
     at = case((postings.c.reference == posting.reference, postings.c.at), else_=now)
+    subject = select(incidents.c.subject).where(incidents.c.id == incident).scalar_subquery()
     said = {"reference": posting.reference, "url": posting.url, "opening_delivery": opening}
     connection.execute(
         insert_new(postings)
-        .values(incident=incident, channel=route.channel, target=route.target, at=now, **said)
+        .values(
+            incident=incident, channel=route.channel, target=route.target, at=now, subject=subject, **said
+        )
         .on_conflict_do_update(index_elements=["incident", "channel", "target"], set_=said | {"at": at})
     )
 

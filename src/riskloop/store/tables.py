@@ -132,6 +132,14 @@ incidents = Table(
         postgresql_where=text("resolved_at IS NULL"),
     ),
     Index(None, "opened_at", "id"),
+    Index(
+        "ix_incidents_open",
+        "opened_at",
+        "id",
+        sqlite_where=text("resolved_at IS NULL"),
+        postgresql_where=text("resolved_at IS NULL"),
+    ),
+    Index(None, "subject", "concern", "opened_at"),
 )
 
 transitions = Table(
@@ -146,7 +154,11 @@ transitions = Table(
     Column("at", Moment, nullable=False),
     Column("observation", _Number, ForeignKey("observations.number")),
     Column("facts", Text, nullable=False),
+    # Its incident's, here too: a story is read by an index, and never joined and sorted as a whole.
+    Column("subject", Text, nullable=False, server_default=""),
     Index(None, "incident", "number"),
+    Index(None, "subject", "at", "number"),
+    Index(None, "observation"),
 )
 
 deliveries = Table(
@@ -174,6 +186,7 @@ deliveries = Table(
     Column("first_attempt_at", Moment),
     Column("held_seconds", Float, nullable=False, server_default="0"),
     Column("dropped", Text, nullable=False, server_default=""),
+    Column("subject", Text, nullable=False, server_default=""),
     UniqueConstraint("transition", "channel", "target"),
     CheckConstraint("state IN ('pending', 'sending', 'done', 'dead')", name="state"),
     Index(
@@ -185,6 +198,7 @@ deliveries = Table(
         postgresql_where=text("state IN ('pending', 'sending')"),
     ),
     Index(None, "incident", "channel", "target"),
+    Index(None, "subject", "ended_at", "number"),
 )
 
 postings = Table(
@@ -199,6 +213,14 @@ postings = Table(
     Column("at", Moment, nullable=False),
     Column("state", Text, nullable=False, server_default="open"),
     Column("state_at", Moment),
+    Column("subject", Text, nullable=False, server_default=""),
+    Index(
+        "ix_postings_changed",
+        "subject",
+        "state_at",
+        sqlite_where=text("state_at IS NOT NULL"),
+        postgresql_where=text("state_at IS NOT NULL"),
+    ),
 )
 
 circuits = Table(
@@ -294,6 +316,7 @@ decisions = Table(
     Column("completed_at", Moment),
     Column("details", Text, nullable=False),
     Index(None, "mitigation", "number"),
+    Index(None, "mitigation", "at", "number"),
 )
 
 removals = Table(

@@ -2,20 +2,16 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from pydantic import TypeAdapter
-from sqlalchemy import Column, ColumnElement, Connection, RowMapping, Select, func, or_, select
+from sqlalchemy import Connection, RowMapping, Select, func, or_, select
 
-from riskloop.incidents import Change, Concern
-from riskloop.mutes import Mute
-from riskloop.notifications import Route
-from riskloop.risks import Decision
-from riskloop.store import circuits
-from riskloop.store.circuits import Circuit
+from riskloop.store.among import among
+from riskloop.store.around import Around, read_around
+from riskloop.store.entries import Case, Changed, Decided, Muted, Seen, Stands, case_of, changed_of, stands_of
 from riskloop.store.history import decision_of
 from riskloop.store.letters import Delivery, delivery_of, people_see
+from riskloop.store.marks import Mark, Page, What
 from riskloop.store.mutes import mute_of
 from riskloop.store.tables import (
     decisions,
@@ -30,118 +26,26 @@ from riskloop.store.tables import (
 )
 from riskloop.thresholds import Verdict
 
-_LONGEST_STREAK = 1_000
-"""Looks before the first one that is told of which are counted for its streak."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """One look.
-
-    Args:
-        summary: of what was found, in the kind's words.
-        values: what was measured of the metrics that were asked for.
-    """
-
-    number: int
-    at: datetime
-    phase: str
-    verdict: Verdict
-    reason: str
-    summary: str
-    values: tuple[tuple[str, float], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One incident, as far as its time goes."""
-
-    id: str
-    concern: Concern
-    opened_at: datetime
-    resolved_at: datetime | None
-    flood: str
-
-
-@dataclass(frozen=True, slots=True)
-class Hush:
-    """What a transition's facts say of why it is not told aloud."""
-
-    quiet: bool = False
-    mutes: tuple[Mute, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Changed:
-    """One transition.
-
-    Args:
-        observation: the number of the look that it follows from; None if it follows from none.
-        hush: whether it was told aloud.
-    """
-
-    number: int
-    id: str
-    at: datetime
-    incident: str
-    change: Change
-    severity: Verdict
-    reason: str
-    observation: int | None
-    hush: Hush
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stands:
-    """What an incident has become in one place; `state` is `open`, `closed` by a person, or `gone`."""
-
-    incident: str
-    route: Route
-    url: str
-    state: str
-    state_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Muted:
-    """One acceptance or silence, and how it ended; empty while it holds."""
-
-    mute: Mute
-    ended: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decided:
-    """One decision about the mitigation, and when it was carried out; None if it was not."""
-
-    number: int
-    decision: Decision
-    completed_at: datetime | None
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
     """What is known of a subject, or of one incident of it; every list goes from the oldest to the newest.
 
     Args:
-        before: the verdicts on the looks right before the first one here.
-        cut: there is more, and older, than was asked for.
+        before: some of what is here may come after this place all the same; None if there is no end.
+        deliveries: in the order in which they are sent.
+        standing: what people changed.
     """
 
     subject: str
+    before: Mark | None
     looks: Sequence[Seen]
-    before: Sequence[Verdict]
-    cases: Sequence[Case]
     changes: Sequence[Changed]
     deliveries: Sequence[Delivery]
     standing: Sequence[Stands]
     mutes: Sequence[Muted]
     decisions: Sequence[Decided]
-    circuits: Sequence[Circuit]
-    cut: bool
-
-
-_hush = TypeAdapter(Hush)
+    around: Around
 
 
 def find_subject(connection: Connection, name: str) -> tuple[str, str] | None:
@@ -168,105 +72,90 @@ def known_names(connection: Connection, *, limit: int) -> tuple[str, ...]:
 
 
 def read_past(
-    connection: Connection, subject: str, *, incident: str, metrics: Collection[str], limit: int | None
+    connection: Connection, subject: str, *, incident: str, metrics: Collection[str], page: Page
 ) -> Past:
     """Read what is known of a subject.
 
     Args:
         incident: of this one alone, with the looks from the one that opened it; empty for all of them.
         metrics: of which the measured values are wanted.
-        limit: at most so many looks, transitions, deliveries and decisions each, the newest; None for all.
+        page: so much of each sort of entry, and where there is more, one more.
     """
-    whose: list[ColumnElement[bool]] = [
-        incidents.c.subject == subject,
-        *([incidents.c.id == incident] if incident else []),
-    ]
-    those = select(incidents.c.id).where(*whose)
-    cases = [
-        Case(
-            id=row.id,
-            concern=Concern(row.concern),
-            opened_at=row.opened_at,
-            resolved_at=row.resolved_at,
-            flood=row.flood,
-        )
-        for row in connection.execute(select(incidents).where(*whose).order_by(incidents.c.opened_at))
-    ]
-    looks = _looks(connection, subject, cases[0] if incident else None, limit)
-    told = select(transitions).where(transitions.c.incident.in_(those))
-    changes = _newest(connection, told, transitions.c.number, limit)
-    sent = _newest(
-        connection, people_see().where(deliveries.c.incident.in_(those)), deliveries.c.number, limit
-    )
-    decided = _newest(
-        connection, _decisions(subject, cases[0] if incident else None), decisions.c.number, limit
+    row = connection.execute(select(incidents).where(incidents.c.id == incident)).mappings().first()
+    case = case_of(row) if row else None
+    looks = _looks(connection, subject, case, page)
+    changes = _changes(connection, subject, case, page)
+    sent = _deliveries(connection, subject, case, page)
+    decided = page.newest(
+        connection, _decisions(subject, case), What.DECISION, decisions.c.at, decisions.c.number
     )
     return Past(
         subject=subject,
+        before=page.before,
         looks=_seen(connection, looks, metrics),
-        before=_before(connection, looks),
-        cases=cases,
-        changes=[_changed(row) for row in changes],
-        deliveries=[delivery_of(row) for row in sent],
-        standing=[
-            Stands(
-                incident=row.incident,
-                route=Route(channel=row.channel, target=row.target),
-                url=row.url or row.reference,
-                state=row.state,
-                state_at=row.state_at,
-            )
-            for row in connection.execute(select(postings).where(postings.c.incident.in_(those)))
-        ],
-        mutes=_mutes(connection, subject, cases[0] if incident else None),
+        changes=changes,
+        deliveries=sent,
+        standing=_standing(connection, subject, case, page),
+        mutes=_mutes(connection, subject, case),
         decisions=[
             Decided(number=row["number"], decision=decision_of(row), completed_at=row["completed_at"])
             for row in decided
         ],
-        circuits=circuits.list_circuits(connection),
-        cut=limit is not None and any(len(rows) > limit for rows in (looks, changes, sent, decided)),
+        around=read_around(connection, subject, case, looks=looks, changes=changes, sent=sent),
     )
 
 
-def _looks(
-    connection: Connection, subject: str, case: Case | None, limit: int | None
-) -> Sequence[RowMapping]:
-    query = select(observations).where(observations.c.mitigation == subject)
+def _looks(connection: Connection, subject: str, case: Case | None, page: Page) -> Sequence[RowMapping]:
+    row = observations.c
+    query = select(observations).where(row.mitigation == subject)
     if case is not None:
-        opening = select(func.min(transitions.c.observation)).where(transitions.c.incident == case.id)
-        first = connection.execute(opening).scalar()
+        number = select(func.min(transitions.c.observation)).where(transitions.c.incident == case.id)
+        opening = select(row.at, row.number).where(row.number == number.scalar_subquery())
+        first = connection.execute(opening).first()
         if first is None:
             return ()
-        query = query.where(observations.c.number >= first)
+        query = query.where(row.at >= first.at, or_(row.at > first.at, row.number >= first.number))
         if case.resolved_at is not None:
-            query = query.where(observations.c.at <= case.resolved_at)
-    return _newest(connection, query, observations.c.number, limit)
+            query = query.where(row.at <= case.resolved_at)
+    return page.newest(connection, query, What.LOOK, row.at, row.number)
 
 
-def _newest(
-    connection: Connection, query: Select[Any], number: Column[int], limit: int | None
-) -> Sequence[RowMapping]:
-    """Read the newest rows, one more than asked for where there are more; the oldest of them first."""
-    query = query.order_by(number.desc())
-    if limit is not None:
-        query = query.limit(limit + 1)
-    return connection.execute(query).mappings().all()[::-1]
+def _changes(connection: Connection, subject: str, case: Case | None, page: Page) -> Sequence[Changed]:
+    row = transitions.c
+    query = select(transitions).where(row.incident == case.id if case else row.subject == subject)
+    return [changed_of(one) for one in page.newest(connection, query, What.TRANSITION, row.at, row.number)]
+
+
+def _deliveries(connection: Connection, subject: str, case: Case | None, page: Page) -> Sequence[Delivery]:
+    """Read the deliveries of a page that have ended, and all that have not: one may wait for another."""
+    row = deliveries.c
+    query = people_see().where(row.incident == case.id if case else row.subject == subject)
+    ended = query.where(row.ended_at.is_not(None))
+    found = [
+        *page.newest(connection, ended, What.DELIVERY, row.ended_at, row.number),
+        *connection.execute(query.where(row.ended_at.is_(None))).mappings(),
+    ]
+    return sorted((delivery_of(one) for one in found), key=lambda one: one.number)
+
+
+def _standing(connection: Connection, subject: str, case: Case | None, page: Page) -> Sequence[Stands]:
+    row = postings.c
+    query = select(postings).where(
+        row.state_at.is_not(None), row.incident == case.id if case else row.subject == subject
+    )
+    # As Python compares texts: the databases must put those of one moment in the order that we put them in.
+    bytewise = "BINARY" if connection.dialect.name == "sqlite" else "C"
+    place = (row.incident + " " + row.channel + " " + row.target).collate(bytewise)
+    return [stands_of(one) for one in page.newest(connection, query, What.POSTING, row.state_at, place)]
 
 
 def _seen(connection: Connection, looks: Sequence[RowMapping], metrics: Collection[str]) -> Sequence[Seen]:
     values: dict[int, list[tuple[str, float]]] = {}
-    if looks and metrics:
-        query = (
-            select(measurements.c.observation, measurements.c.metric, measurements.c.value)
-            .join(observations, observations.c.number == measurements.c.observation)
-            .where(
-                observations.c.mitigation == looks[0]["mitigation"],
-                observations.c.number.between(looks[0]["number"], looks[-1]["number"]),
-                measurements.c.metric.in_(sorted(metrics)),
-            )
-        )
-        for observation, metric, value in connection.execute(query):
-            values.setdefault(observation, []).append((metric, value))
+    if metrics:
+        query = select(measurements).where(measurements.c.metric.in_(sorted(metrics)))
+        numbers = [row["number"] for row in looks]
+        for row in among(connection, query, measurements.c.observation, numbers):
+            values.setdefault(row["observation"], []).append((row["metric"], row["value"]))
     return [
         Seen(
             number=row["number"],
@@ -279,30 +168,6 @@ def _seen(connection: Connection, looks: Sequence[RowMapping], metrics: Collecti
         )
         for row in looks
     ]
-
-
-def _before(connection: Connection, looks: Sequence[RowMapping]) -> Sequence[Verdict]:
-    if not looks:
-        return ()
-    query = (
-        select(observations.c.verdict)
-        .where(
-            observations.c.mitigation == looks[0]["mitigation"], observations.c.number < looks[0]["number"]
-        )
-        .order_by(observations.c.number.desc())
-        .limit(_LONGEST_STREAK)
-    )
-    return [Verdict(word) for word in connection.execute(query).scalars()][::-1]
-
-
-def _changed(row: RowMapping) -> Changed:
-    names = ("number", "id", "at", "incident", "reason", "observation")
-    return Changed(
-        change=Change(row["change"]),
-        severity=Verdict(row["severity"]),
-        hush=_hush.validate_json(row["facts"]),
-        **{name: row[name] for name in names},
-    )
 
 
 def _decisions(subject: str, case: Case | None) -> Select[Any]:
@@ -326,4 +191,4 @@ def _mutes(connection: Connection, subject: str, case: Case | None) -> Sequence[
         if case.resolved_at is not None:
             query = query.where(mutes.c.since <= case.resolved_at)
     rows = connection.execute(query.order_by(mutes.c.number)).mappings()
-    return [Muted(mute=mute_of(row), ended=row["ended"]) for row in rows]
+    return [Muted(number=row["number"], mute=mute_of(row), ended=row["ended"]) for row in rows]
