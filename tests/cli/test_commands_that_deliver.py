@@ -194,7 +194,8 @@ def test_why_goes_on_where_the_page_before_said(shell: Shell, desk: Desk) -> Non
     for leaks in (0, 2, 20, 2, 0):
         desk.look(leaks=leaks)
     whole = shell("why", SUBJECT, "--all", "--json").data
-    words, found = ["why", SUBJECT, "--limit", "4"], []
+    words = ["why", SUBJECT, "--limit", "4"]
+    found: list[object] = []
     while words:
         page = shell(*words, "--json")
         assert len(page.data) <= 4
@@ -229,7 +230,8 @@ def test_the_incidents_go_on_where_the_page_before_said(shell: Shell, desk: Desk
         desk.look(leaks=leaks)
     whole = shell("incidents", "--all", "--json").data
     assert len(whole) == 4
-    words, found = ["incidents", "--all", "--limit", "3"], []
+    words = ["incidents", "--all", "--limit", "3"]
+    found: list[object] = []
     while words:
         page = shell(*words, "--json")
         assert shell(*words).out.count("\n") == len(page.data) + 1
