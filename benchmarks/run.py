@@ -13,7 +13,7 @@ from pathlib import Path
 from timing import HEADER, WHY
 
 HERE = Path(__file__).parent
-BENCHMARKS = ("hashing.py", "assessing.py", "draining.py", "upstream.py", "overhead.py")
+BENCHMARKS = ("hashing.py", "assessing.py", "draining.py", "upstream.py", "paging.py", "overhead.py")
 INTRODUCTION = """# Benchmarks
 
 Written by `make bench`. Each row is one piece of work: ours and a peer's in turn, in the same minutes on the
