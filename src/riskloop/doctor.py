@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -20,6 +21,8 @@ from riskloop.store import circuits, letters
 from riskloop.story import SHOWN, circuit_says, letter_says, waiting_says
 
 _LEAST_FREE = 1 << 30
+_SORTS = {"events", "flow_runs"}
+_VACUUM = "its vacuum is on if it was started with PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED=events,flow_runs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +38,8 @@ def examine(settings: Settings, *, api_url: str, send_test: bool = False) -> tup
     """Examine every part; one that is unwell does not hide another.
 
     Args:
-        api_url: of the running service; empty if none runs.
+        api_url: of the running service; empty if none runs. Then a shared server is asked for its settings
+            all the same.
         send_test: send one test message to each Slack channel and open one test issue in each repository,
             which is closed again.
     """
@@ -50,6 +54,8 @@ def examine(settings: Settings, *, api_url: str, send_test: bool = False) -> tup
     except RegisterError as error:
         found.append(Check(name="register", ok=False, says=str(error)))
     found += [_said("git", _git), _said("disk", lambda: _disk(settings)), _prefect(api_url)]
+    if server := api_url or settings.prefect_api_url:
+        found.append(_said("Prefect's database", lambda: _vacuum(server)))
     try:
         with open_services(settings) as services:
             found.append(_said("store", lambda: _store(services)))
@@ -97,6 +103,43 @@ def _prefect(api_url: str) -> Check:
     except httpx.HTTPError as error:
         return Check(name="Prefect", ok=False, says=f"{api_url} does not answer ({type(error).__name__})")
     return Check(name="Prefect", ok=well, says=f"{api_url} answers {answer.status_code}")
+
+
+def _vacuum(server: str) -> str:
+    """Ask a Prefect server whether it removes what is old from its own database.
+
+    What the setting may be, `PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED`, and what it means, stands in the
+    settings reference of docs.prefect.io: the sorts of rows, true for all of them, false for events alone,
+    or null for none.
+    """
+    local = urlsplit(server).hostname in {"127.0.0.1", "localhost", "::1"}
+    untold = RiskloopError(
+        f"{server} does not tell whether it removes old runs and events",
+        remedy=f"ask whoever runs it; {_VACUUM}",
+    )
+    try:
+        answer = httpx.get(f"{server}/admin/settings", timeout=5, trust_env=not local)
+        enabled = answer.raise_for_status().json()["server"]["services"]["db_vacuum"]["enabled"]
+    except (httpx.HTTPError, ValueError, LookupError, TypeError) as error:
+        raise untold from error
+    match enabled:
+        case bool():
+            removed = _SORTS if enabled else {"events"}
+        case None:
+            removed = set()
+        case list():
+            removed = {str(sort) for sort in enabled}
+        case _:
+            raise untold
+    if kept := sorted(_SORTS - removed):
+        raise RiskloopError(
+            f"{server} never removes old {_words(kept)}, so that it only grows", remedy=_VACUUM
+        )
+    return f"{server} removes old {_words(sorted(_SORTS))} by itself"
+
+
+def _words(sorts: Iterable[str]) -> str:
+    return " and ".join("runs" if sort == "flow_runs" else sort for sort in sorts)
 
 
 def _store(services: Services) -> str:
