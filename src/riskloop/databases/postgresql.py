@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+import psycopg
 from sqlalchemy import URL, Connection, create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool
@@ -64,8 +65,9 @@ class Postgres:
         """
         try:
             yield
-        except DBAPIError as error:
-            says = str(error.orig).strip().partition("\n")[0]
+        except (DBAPIError, psycopg.Error) as error:
+            first = error.orig if isinstance(error, DBAPIError) else error
+            says = str(first).strip().partition("\n")[0]
             raise Unmeasurable(f"{self.shown}: {says}", remedy=_remedy(says)) from error
 
 

@@ -5,12 +5,14 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from riskloop.databases import Database, SQLiteFile
-from riskloop.errors import Unmeasurable
 from riskloop.mitigations.row_archive.counting import Tables
 from riskloop.mitigations.row_archive.sqlite_tables import SQLiteTables
 
 WAIT = timedelta(seconds=10)
 """How long to wait for somebody else's transaction."""
+
+LONGEST = timedelta(hours=1)
+"""How long one statement may take."""
 
 
 @contextmanager
@@ -24,4 +26,8 @@ def opened(database: Database, *, write: bool) -> Iterator[Tables]:
         with database.opened(wait=WAIT, write=write) as connection:
             yield SQLiteTables(connection, database.shown)
         return
-    raise Unmeasurable(f"{database.shown} is no SQLite file", remedy="name a SQLite file")
+    # A look at a SQLite file does not wait for the libraries of PostgreSQL.
+    from riskloop.mitigations.row_archive.postgres_tables import PostgresTables  # noqa: PLC0415 - see above
+
+    with database.opened(wait=WAIT, longest=LONGEST, autocommit=True) as connection:
+        yield PostgresTables(connection, database.shown)

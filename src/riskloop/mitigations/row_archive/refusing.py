@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from riskloop.errors import Refused
+from riskloop.errors import Refused, Unmeasurable
 from riskloop.mitigations.row_archive.settings import TableRule
 from riskloop.mitigations.row_archive.shapes import Reference
 
@@ -14,6 +14,14 @@ def without_key(table: str, primary: Sequence[str]) -> Refused:
         f"{why}, so that its rows cannot be told apart by one",
         rule="no-key",
         remedy="name a column as `key` that is NOT NULL and UNIQUE, or give the table one",
+    )
+
+
+def columns_changed(table: str) -> Unmeasurable:
+    """Say that a table has other columns than when it was archived a moment ago."""
+    return Unmeasurable(
+        f"the columns of {table} were changed while it was archived",
+        remedy="its rows stay in the table; the next run archives them as they are now",
     )
 
 

@@ -69,17 +69,21 @@ class Shape:
         columns: all of them, in their order.
         key: the column that is unique and never NULL.
         numeric: the key is a whole number.
+        ordered: its least and greatest values can be asked for.
+        key_type: its type as PostgreSQL writes it; empty on SQLite.
         timestamp: the column that says how old a row is, and how it says that.
         children: what goes with its rows.
         kept_by: the foreign keys of other tables whose rows keep ours.
         triggers: the names of those that fire when a row goes.
-        partitioned: it has partitions.
+        partitioned: its rows go by whole partitions.
     """
 
     table: str
     columns: tuple[Column, ...]
     key: str
     numeric: bool
+    ordered: bool = True
+    key_type: str = ""
     timestamp: str
     form: Form
     children: tuple[Child, ...] = ()

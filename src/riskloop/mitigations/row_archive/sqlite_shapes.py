@@ -6,16 +6,13 @@ from difflib import get_close_matches
 from typing import Any
 
 from riskloop.errors import Refused, Unmeasurable
+from riskloop.mitigations.row_archive.magnitudes import form_of
 from riskloop.mitigations.row_archive.refusing import require_references_told, without_key
 from riskloop.mitigations.row_archive.settings import TableRule
 from riskloop.mitigations.row_archive.shapes import Child, Column, Form, Reference, Shape
 from riskloop.mitigations.row_archive.sqlite_wording import quoted
 
 _GENERATED = (2, 3)  # https://www.sqlite.org/pragma.html#pragma_table_xinfo
-_MILLISECONDS = 1e11
-"""From here on a number since 1970 is in milliseconds: as seconds it would be past the year 5138."""
-_TOO_LARGE = 1e14
-_CLEAR = 0.9
 _DELETES = re.compile(r"\bDELETE\s+ON\b", re.IGNORECASE)
 
 
@@ -27,7 +24,11 @@ def describe(connection: sqlite3.Connection, rule: TableRule) -> Shape:
         Unmeasurable: the table or one of its columns is not there, or its moments are in no form we know.
     """
     table = _require_table(connection, rule.table)
-    columns = _columns(connection, table)
+    if rule.partitions != "none":
+        raise Refused(
+            f"{table} is in a SQLite file, which has no partitions", rule="partitions", remedy="drop it"
+        )
+    columns = columns_of(connection, table)
     timestamp = _require_column(columns, table, rule.timestamp)
     key, numeric = _key(connection, rule, table, columns)
     told = {(child.table.lower(), child.references.lower()) for child in rule.belonging}
@@ -66,7 +67,8 @@ def _require_table(connection: sqlite3.Connection, name: str) -> str:
     return str(found)
 
 
-def _columns(connection: sqlite3.Connection, table: str) -> tuple[Column, ...]:
+def columns_of(connection: sqlite3.Connection, table: str) -> tuple[Column, ...]:
+    """Give the columns of a table in their order."""
     rows = connection.execute("SELECT name, type, hidden FROM pragma_table_xinfo(?)", (table,)).fetchall()
     return tuple(Column(name=n, declared=t or "", generated=hidden in _GENERATED) for n, t, hidden in rows)
 
@@ -153,7 +155,7 @@ def _is_indexed(connection: sqlite3.Connection, table: str, column: str) -> bool
 
 def _child(connection: sqlite3.Connection, name: str, references: str) -> Child:
     table = _require_table(connection, name)
-    columns = _columns(connection, table)
+    columns = columns_of(connection, table)
     column = _require_column(columns, table, references)
     leading = _references(connection, table)
     if leading:
@@ -192,14 +194,4 @@ def _form(connection: sqlite3.Connection, table: str, key: str, timestamp: str) 
             f"SELECT {at} FROM {name} WHERE {at} IS NOT NULL ORDER BY {by} {way} LIMIT 1000"  # noqa: S608 - quoted
         )
         values += [value for (value,) in rows]
-    numbers = [abs(value) for value in values if isinstance(value, int | float)]
-    if len(numbers) * 2 < len(values) or not values:
-        return Form.TEXT
-    long = sum(number >= _MILLISECONDS for number in numbers) / len(numbers)
-    large = sum(number >= _TOO_LARGE for number in numbers) / len(numbers)
-    if large < 1 - _CLEAR and (long >= _CLEAR or long <= 1 - _CLEAR):
-        return Form.MILLISECONDS if long >= _CLEAR else Form.SECONDS
-    raise Unmeasurable(
-        f"{table}.{timestamp} holds numbers that are neither seconds nor milliseconds since 1970",
-        remedy="say which by `form: seconds` or `form: milliseconds`, or name another column",
-    )
+    return form_of(values, place=f"{table}.{timestamp}")

@@ -10,6 +10,7 @@ from typing import Any
 from riskloop.errors import Unmeasurable
 from riskloop.mitigations.row_archive import sqlite_restoring, sqlite_shapes
 from riskloop.mitigations.row_archive.counting import Back, Count, Gone, Key, Piece, is_same
+from riskloop.mitigations.row_archive.refusing import columns_changed
 from riskloop.mitigations.row_archive.settings import TableRule
 from riskloop.mitigations.row_archive.shapes import Column, Shape
 from riskloop.mitigations.row_archive.sqlite_wording import COUNTED, count_sql, held, moments, old, quoted
@@ -97,6 +98,7 @@ class SQLiteTables:
                     return Gone(rows=gone[0], children=gone[1], seconds=time.perf_counter() - begun)
             self._unchanged_since = None
         with self._transaction("IMMEDIATE") as begun:
+            self._require_same_columns(shape)
             now = self._piece(shape, where, given)
             if now is None:
                 rows = children = changed = 0
@@ -204,6 +206,11 @@ class SQLiteTables:
             sql = f"DELETE FROM {quoted(shape.table)} WHERE {quoted(shape.key)} = ?"  # noqa: S608 - quoted
             rows = self._connection.executemany(sql, given).rowcount
         return rows, children, changed
+
+    def _require_same_columns(self, shape: Shape) -> None:
+        for table, columns in ((shape.table, shape.columns), *((c.table, c.columns) for c in shape.children)):
+            if sqlite_shapes.columns_of(self._connection, table) != columns:
+                raise columns_changed(table)
 
     def _version(self) -> int:
         (version,) = self._connection.execute("PRAGMA data_version").fetchone()

@@ -32,7 +32,8 @@ def moment(shape: Shape) -> str:
     if shape.form is Form.TEXT:
         # A bare time or number would be read as a day of some other year.
         dated = f"typeof({at}) = 'text' AND {at} GLOB '{_DATED}'"
-        return f"CASE WHEN {dated} THEN (julianday({at}) - {_EPOCH}) * 86400.0 END"
+        # SQLite counts milliseconds; what is below them is the error of the difference.
+        return f"CASE WHEN {dated} THEN round((julianday({at}) - {_EPOCH}) * 86400.0, 3) END"
     number = at if shape.form is Form.SECONDS else f"{at} / 1000.0"
     return f"CASE WHEN typeof({at}) IN ('integer', 'real') THEN {number} END"
 
