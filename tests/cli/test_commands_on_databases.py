@@ -35,7 +35,7 @@ def database(shell: Shell) -> Path:
 
 def differences(shell: Shell) -> float:
     (found,) = shell("measure", MITIGATION, "--json").data
-    return next(one["value"] for one in found["readings"] if one["metric"] == "schema_differences")
+    return float(next(one["value"] for one in found["readings"] if one["metric"] == "schema_differences"))
 
 
 def test_a_change_on_purpose_is_learnt(shell: Shell, database: Path) -> None:

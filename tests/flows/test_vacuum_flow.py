@@ -60,9 +60,7 @@ def test_what_is_free_is_given_back_and_the_next_run_has_nothing_to_do(team: Tea
     assert team.told() == ([], 0, 0, 0)
 
 
-def test_a_damaged_database_is_told_of_at_once_with_the_way_to_recover(
-    team: Team, shelter: Shelter
-) -> None:
+def test_a_damaged_database_is_told_of_at_once_with_the_way_to_recover(team: Team, shelter: Shelter) -> None:
     team.run("database_vacuum")
     content = bytearray(shelter.file.read_bytes())
     content[4096 * 3 : 4096 * 6] = b"\xff" * (4096 * 3)
