@@ -23,11 +23,11 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, do: Callable[[], object]) -> None
     real = deleting.delete_archived
 
     def first(*given: Any, **named: Any) -> Any:
-        monkeypatch.setattr("riskloop.mitigations.row_archive.mitigating.delete_archived", real)
+        monkeypatch.setattr("riskloop.mitigations.row_archive.archiving.delete_archived", real)
         do()
         return real(*given, **named)
 
-    monkeypatch.setattr("riskloop.mitigations.row_archive.mitigating.delete_archived", first)
+    monkeypatch.setattr("riskloop.mitigations.row_archive.archiving.delete_archived", first)
 
 
 def test_old_rows_are_in_an_archive_and_no_longer_in_the_table(stack: Stack) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from riskloop.mitigations.row_archive.months import Partition
 from riskloop.mitigations.row_archive.settings import TableRule
 from riskloop.mitigations.row_archive.shapes import Column, Shape
 
@@ -24,6 +25,9 @@ class Count:
         empty: rows without a moment, which stay.
         unreadable: rows with something else than a moment, which stay.
         future: rows from more than a day ahead, which stay.
+        astray: old rows of a default partition, which stay, as they are in no month.
+        partitions: all of them, of a table whose rows go by whole partitions.
+        due: those that are past their age as a whole.
     """
 
     total: int = 0
@@ -35,6 +39,9 @@ class Count:
     empty: int = 0
     unreadable: int = 0
     future: int = 0
+    astray: int = 0
+    partitions: tuple[Partition, ...] = ()
+    due: tuple[Partition, ...] = ()
 
     def plus(self, more: "Count") -> "Count":
         """Add what was found further on, by greater keys."""

@@ -10,6 +10,7 @@ from riskloop.errors import RiskloopError, Unmeasurable
 from riskloop.measurements import Evidence, Measurement, Observation, Section
 from riskloop.mitigations.row_archive import planning, telling
 from riskloop.mitigations.row_archive.counting import Count, Tables
+from riskloop.mitigations.row_archive.months import missing_months, months_ahead
 from riskloop.mitigations.row_archive.opening import opened
 from riskloop.mitigations.row_archive.planning import Portion, Stored
 from riskloop.mitigations.row_archive.settings import Settings, TableRule
@@ -116,6 +117,8 @@ def _plan(settings: Settings, site: Site, seen: list[Seen], database: str) -> Pl
             total=one.count.total,
             first=one.count.first,
             last=one.count.last,
+            due=tuple(partition.name for partition in one.count.due),
+            months=len(_missing(one, settings, site)),
             trouble=one.trouble,
         )
         for one in seen
@@ -140,10 +143,16 @@ def _plan(settings: Settings, site: Site, seen: list[Seen], database: str) -> Pl
         says=telling.would_says(portions),
         summary=telling.listed(seen),
         settings=stored.settings,
-        empty=not rows and not any(one.trouble for one in seen),
+        empty=not any(one.rows or one.due or one.months or one.trouble for one in portions),
         asks=asks,
         decide_within=settings.decide_within,
     )
+
+
+def _missing(one: Seen, settings: Settings, site: Site) -> tuple[tuple[datetime, datetime], ...]:
+    if one.rule.partitions == "none" or one.trouble:
+        return ()
+    return missing_months(one.count.partitions, site.now, ahead=settings.months_ahead)
 
 
 def _measured(seen: list[Seen], site: Site, *, size: int) -> tuple[Measurement, ...]:
@@ -159,4 +168,11 @@ def _measured(seen: list[Seen], site: Site, *, size: int) -> tuple[Measurement, 
         "days_since_success": 0 if succeeded or since is None else max(0.0, (site.now - since) / _DAY),
         "failed_tables": sum(bool(one.trouble) for one in seen),
     }
+    ahead = [
+        months_ahead(one.count.partitions, site.now)
+        for one in seen
+        if one.rule.partitions != "none" and not one.trouble
+    ]
+    if ahead:
+        found["partitions_ahead"] = min(ahead)
     return tuple(Measurement(name, float(value)) for name, value in found.items())

@@ -3,9 +3,10 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from riskloop.errors import Unmeasurable
 from riskloop.files import write_whole
@@ -55,6 +56,7 @@ class Manifest:
         table, key, timestamp: what was archived, and by what.
         cutoff: all rows are from before this moment.
         files: the table's own first.
+        partition: of a whole partition, of which table it is one (`of`), its `bound` and its `oid`.
     """
 
     id: str
@@ -67,6 +69,7 @@ class Manifest:
     cutoff: datetime
     made_at: datetime
     files: tuple[Kept, ...]
+    partition: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:

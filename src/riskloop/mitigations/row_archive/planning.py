@@ -29,6 +29,8 @@ class Portion:
         rows: so many at most.
         total: rows the table has.
         first, last: the least and the greatest key of those rows.
+        due: the partitions that are archived as a whole and dropped.
+        months: how many partitions are to be made.
         trouble: why nothing of it can be archived; empty if it can.
     """
 
@@ -38,6 +40,8 @@ class Portion:
     total: int = 0
     first: Key | None = None
     last: Key | None = None
+    due: tuple[str, ...] = ()
+    months: int = 0
     trouble: str = ""
 
 
@@ -93,7 +97,8 @@ def read(file: Path, digest: str) -> Stored:
         raise _damaged(file, "its content is not what was written")
     found = json.loads(content)
     portions = tuple(
-        Portion(**{**one, "cutoff": datetime.fromisoformat(one["cutoff"])}) for one in found["portions"]
+        Portion(**{**one, "cutoff": datetime.fromisoformat(one["cutoff"]), "due": tuple(one["due"])})
+        for one in found["portions"]
     )
     return Stored(**{**found, "made_at": datetime.fromisoformat(found["made_at"]), "portions": portions})
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,8 +10,9 @@ from psycopg import Connection, errors
 from sqlalchemy import Connection as Opened
 
 from riskloop.errors import Unmeasurable
-from riskloop.mitigations.row_archive import postgres_restoring, postgres_shapes
+from riskloop.mitigations.row_archive import postgres_partitions, postgres_restoring, postgres_shapes
 from riskloop.mitigations.row_archive.counting import Back, Count, Gone, Key, Piece, is_same
+from riskloop.mitigations.row_archive.months import retirable
 from riskloop.mitigations.row_archive.postgres_wording import count_sql, held, moments, old, quoted, table_of
 from riskloop.mitigations.row_archive.refusing import columns_changed
 from riskloop.mitigations.row_archive.settings import TableRule
@@ -54,7 +56,7 @@ class PostgresTables:
         """Count what is past its age, in one statement, which makes nobody wait."""
         row = self._execute(count_sql(shape), {**moments(cutoff), "ahead": now + _DAY}).fetchone()
         first, last, oldest, total, rows, kept, empty, unreadable, future = row
-        return Count(
+        found = Count(
             total=total,
             rows=rows,
             first=first,
@@ -64,6 +66,23 @@ class PostgresTables:
             empty=empty,
             unreadable=unreadable,
             future=future,
+        )
+        if not shape.partitioned:
+            return found
+        there = postgres_partitions.list_partitions(self.connection, shape)
+        due = retirable(there, cutoff)
+        return replace(
+            found,
+            rows=sum(postgres_partitions.count_rows(self.connection, one.name) for one in due),
+            first=None,
+            last=None,
+            astray=sum(
+                postgres_partitions.default_rows(self.connection, one, shape, cutoff)
+                for one in there
+                if one.default
+            ),
+            partitions=there,
+            due=due,
         )
 
     def begin(self, shape: Shape) -> None:
@@ -122,6 +141,12 @@ class PostgresTables:
             f"rows of {shape.table} are changed again and again while they are to be deleted",
             remedy="see who changes rows past their age; they are in the archive, and stay in the table",
         )
+
+    def holds_next(self, shape: Shape, archived: Any, *, after: Key | None) -> bool:
+        """Say whether the next rows of a table are those of a batch, in the open transaction."""
+        where = "true" if after is None else f"{quoted(shape.key)} > {_value(shape, 'after')}"
+        now = self._piece(shape, where, {"after": after}, most=archived.num_rows)
+        return now is not None and is_same(now, Piece(rows=archived))
 
     def key_of(self, table: str) -> tuple[str, ...]:
         """Give the columns of a table's primary key; none if it has none."""

@@ -90,7 +90,7 @@ def restore(store: Store, database: Database, name: str, *, into: str = "") -> R
     restored = Restored()
     with opened(database, write=True) as tables:
         for kept in found.files:
-            table = kept.table
+            table = found.partition.get("of", kept.table)
             if into:
                 table = into if not kept.references else f"{into}_{kept.table.rpartition('.')[2]}"
                 tables.make(table, kept.columns, key="" if kept.references else found.key)

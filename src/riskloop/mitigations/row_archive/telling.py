@@ -37,9 +37,13 @@ def listed(seen: "Sequence[Seen]") -> str:
 def would_says(portions: Sequence[Portion]) -> str:
     """Say what a plan would do, one sentence without a full stop."""
     parts = [f"{figures.quantity(one.rows, 'rows')} of {one.table}" for one in portions if one.rows]
-    if not parts:
-        return "nothing would be archived"
-    return f"{' and '.join(parts)} would be archived, verified and then deleted"
+    says = [f"{' and '.join(parts)} would be archived, verified and then deleted"] if parts else []
+    for one in portions:
+        if one.due:
+            says.append(f"{figures.quantity(len(one.due), 'partitions')} of {one.table} would be dropped")
+        if one.months:
+            says.append(f"{figures.quantity(one.months, 'partitions')} of {one.table} would be made")
+    return ", ".join(says) or "nothing would be archived"
 
 
 def share_says(portion: Portion, fraction: float) -> str:
@@ -78,6 +82,7 @@ def _kept_says(one: "Seen") -> str:
             (count.empty, f"stay, as {one.rule.timestamp} is NULL"),
             (count.unreadable, f"stay, as {one.rule.timestamp} holds no moment we can read"),
             (count.future, "stay: they are from the future"),
+            (count.astray, "past their age stay in the default partition, as they are in no month"),
         )
         if number
     ]
