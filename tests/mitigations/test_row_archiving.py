@@ -1,10 +1,13 @@
 """Old rows are archived, verified and only then deleted; what is newer or was changed stays."""
 
 import json
+import re
+import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
 from riskloop.errors import Refused, Unmeasurable
@@ -306,3 +309,55 @@ def test_without_another_writer_nothing_is_compared_and_with_one_every_row_is(
     monkeypatch.setattr(SQLiteTables, "_piece", counting)
     stack.archive()
     assert all(compared)
+
+
+def test_what_somebody_holds_locked_waits_for_the_next_run(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = stack.rows()
+    monkeypatch.setattr("riskloop.mitigations.row_archive.opening.WAIT", timedelta(milliseconds=100))
+    held: list[Any] = []
+
+    def hold() -> None:
+        if stack.address:
+            held.append(psycopg.connect(stack.address))
+            held[0].execute("LOCK TABLE events IN SHARE MODE")
+        else:
+            held.append(sqlite3.connect(stack.file, isolation_level=None))
+            held[0].execute("BEGIN IMMEDIATE")
+
+    meanwhile(monkeypatch, hold)
+    receipt = stack.archive()
+    assert receipt.failed
+    assert re.search("locked|lock timeout", receipt.says)
+    held[0].rollback()
+    held[0].close()
+    assert stack.rows() == before
+    assert len(stack.archived()) == OLD
+    assert not stack.act(None).failed
+    assert stack.archived() + stack.rows() == before
+
+
+def test_two_runs_at_once_wait_for_each_other(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("riskloop.mitigations.row_archive.mitigating._WAIT", 0.05)
+    plan = stack.plan()
+    said: list[str] = []
+
+    def another() -> None:
+        with pytest.raises(Unmeasurable) as raised:
+            stack.act(plan)
+        said.append(str(raised.value))
+
+    meanwhile(monkeypatch, another)
+    assert not stack.act(plan).failed
+    assert "is in use by another run" in said[0]
+
+
+def test_between_transactions_there_is_at_least_the_pause_that_was_asked_for(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("riskloop.mitigations.row_archive.deleting.time.sleep", waited.append)
+    stack.archive(batch=500, pause="7ms")
+    assert len(waited) >= 4
+    assert min(waited) >= 0.007
